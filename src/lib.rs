@@ -1,0 +1,5 @@
+//! Quartermaster: a high-availability license master. The rooms of the house, one sentence each; ARCHITECTURE.md has
+//! the map and the table of who may import whom.
+
+/// Bytes in and out: the one place that names the binary encoding.
+pub mod codec;
