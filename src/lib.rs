@@ -3,3 +3,5 @@
 
 /// Bytes in and out: the one place that names the binary encoding.
 pub mod codec;
+/// The rules: pure functions over one state.
+pub mod domain;

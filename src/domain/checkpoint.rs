@@ -1,0 +1,178 @@
+//! The whole state as bytes, in chunks: so that a million slaves are never one value, and so that a frozen view can be
+//! written out while the ledger goes on. The same state always gives the same bytes.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::intent::IntentId;
+use super::name::{Hash, Map, Name, Set, SlaveId};
+use super::pool::PoolUid;
+use super::slave::Slave;
+use super::state::{Answered, State};
+use super::time::Moment;
+use super::user::Token;
+use crate::codec::{self, Malformed};
+
+/// The format number of a chunk.
+pub const CHUNK_FORMAT: u8 = 1;
+/// How many entries one chunk holds: about a megabyte of slaves.
+const PER_CHUNK: usize = 4_096;
+
+/// A piece of a checkpoint. Grows only at the end (decision 4).
+#[derive(Debug, Serialize, Deserialize)]
+enum Chunk {
+    /// Everything but the large collections; always the first.
+    Frame(Box<State>),
+    Slaves(Vec<Arc<Slave>>),
+    PoolUsers(Vec<(Option<PoolUid>, SlaveId)>),
+    ReportIds(Vec<(Moment, u64)>),
+    Tokens(Vec<Token>),
+    Intents(Vec<(u64, Moment, IntentId)>),
+    Keys(Vec<(Name, Name, Answered, Moment)>),
+    /// Always the last: a checkpoint that was cut off is seen.
+    End,
+}
+
+/// The state in chunks, each with its format number. Nothing is encoded before it is asked for.
+pub fn encode_chunks(state: &State) -> impl Iterator<Item = Vec<u8>> + '_ {
+    let frame = std::iter::once_with(|| Chunk::Frame(Box::new(frame(state))));
+    let slaves = pieces(state.slaves.values(), |part| Chunk::Slaves(part.cloned().collect()));
+    let users = pieces(state.pool_users.iter(), |part| Chunk::PoolUsers(part.cloned().collect()));
+    let ids = pieces(state.report_ids_by_time.iter(), |part| Chunk::ReportIds(part.copied().collect()));
+    let tokens = pieces(state.tokens.values(), |part| Chunk::Tokens(part.cloned().collect()));
+    let intents = pieces(state.intents_by_seq.iter(), |part| {
+        Chunk::Intents(part.map(|(seq, (at, id))| (*seq, *at, *id)).collect())
+    });
+    let keys = pieces(state.keys_used.iter(), |part| {
+        let at = |answered: &Answered| state.keys_used_by_seq.get(&answered.seq).map_or(Moment(0), |(at, ..)| *at);
+        Chunk::Keys(part.map(|((user, key), answered)| (user.clone(), key.clone(), *answered, at(answered))).collect())
+    });
+    let end = std::iter::once(Chunk::End);
+    let chunks = frame.chain(slaves).chain(users).chain(ids).chain(tokens).chain(intents).chain(keys).chain(end);
+    chunks.map(|chunk| codec::encode(CHUNK_FORMAT, &chunk))
+}
+
+/// Runs of entries, each made into a chunk.
+fn pieces<I: Iterator>(
+    mut entries: I,
+    chunk: impl Fn(&mut dyn Iterator<Item = I::Item>) -> Chunk,
+) -> impl Iterator<Item = Chunk> {
+    std::iter::from_fn(move || {
+        let first = entries.next()?;
+        let mut part = std::iter::once(first).chain(entries.by_ref().take(PER_CHUNK - 1));
+        Some(chunk(&mut part))
+    })
+}
+
+/// The state without its large collections, and without what follows from them.
+fn frame(state: &State) -> State {
+    State {
+        slaves: Map::new(),
+        pool_users: Set::new(),
+        orphans: Set::new(),
+        gauged: Set::new(),
+        report_ids: Map::new(),
+        report_ids_by_time: Set::new(),
+        tokens: Map::new(),
+        token_hashes: Map::new(),
+        token_owners: Set::new(),
+        token_deadlines: Set::new(),
+        intents: Map::new(),
+        intents_by_seq: Map::new(),
+        keys_used: Map::new(),
+        keys_used_by_seq: Map::new(),
+        ..state.clone()
+    }
+}
+
+/// SHA-256 over the chunks, each behind its length.
+#[must_use]
+pub fn digest(state: &State) -> Hash {
+    let mut hasher = Sha256::new();
+    for chunk in encode_chunks(state) {
+        hasher.update((chunk.len() as u64).to_be_bytes());
+        hasher.update(&chunk);
+    }
+    hasher.finalize().into()
+}
+
+/// Puts a state together from its chunks, in their order.
+#[derive(Debug, Default)]
+pub struct Loader {
+    state: Option<State>,
+    ended: bool,
+}
+
+impl Loader {
+    /// Takes the next chunk.
+    ///
+    /// # Errors
+    /// When it is no chunk, or comes out of place.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let chunk = codec::decode(CHUNK_FORMAT, bytes)?;
+        match (chunk, &mut self.state, self.ended) {
+            (Chunk::Frame(frame), none @ None, false) => *none = Some(*frame),
+            (Chunk::End, Some(_), false) => self.ended = true,
+            (_, None, _) | (Chunk::Frame(_), Some(_), _) | (_, Some(_), true) => {
+                return Err(Malformed::Value("a checkpoint's chunk is out of place".to_owned()));
+            }
+            (chunk, Some(state), false) => load(state, chunk),
+        }
+        Ok(())
+    }
+
+    /// The state.
+    ///
+    /// # Errors
+    /// When the last chunk is missing.
+    pub fn finish(self) -> Result<State, Malformed> {
+        self.state.filter(|_| self.ended).ok_or_else(|| Malformed::Value("the checkpoint was cut off".to_owned()))
+    }
+}
+
+/// Puts a chunk's entries back, and what follows from them.
+fn load(state: &mut State, chunk: Chunk) {
+    match chunk {
+        Chunk::Frame(_) | Chunk::End => {}
+        Chunk::Slaves(slaves) => {
+            for slave in slaves {
+                if slave.pool.is_none() {
+                    state.orphans.insert(slave.id.clone());
+                }
+                if !slave.levels.is_empty() {
+                    state.gauged.insert(slave.id.clone());
+                }
+                state.slaves.insert(slave.id.clone(), slave);
+            }
+        }
+        Chunk::PoolUsers(users) => state.pool_users.extend(users),
+        Chunk::ReportIds(ids) => {
+            for (at, id) in ids {
+                state.report_ids.insert(id, at);
+                state.report_ids_by_time.insert((at, id));
+            }
+        }
+        Chunk::Tokens(tokens) => {
+            for token in tokens {
+                state.token_hashes.insert(token.hash, token.id);
+                state.token_owners.insert((token.user.clone(), token.id));
+                state.token_deadlines.insert((token.expires, token.id));
+                state.tokens.insert(token.id, token);
+            }
+        }
+        Chunk::Intents(intents) => {
+            for (seq, at, id) in intents {
+                state.intents.insert(id, seq);
+                state.intents_by_seq.insert(seq, (at, id));
+            }
+        }
+        Chunk::Keys(keys) => {
+            for (user, key, answered, at) in keys {
+                state.keys_used_by_seq.insert(answered.seq, (at, user.clone(), key.clone()));
+                state.keys_used.insert((user, key), answered);
+            }
+        }
+    }
+}

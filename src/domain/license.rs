@@ -1,0 +1,391 @@
+//! Licenses: what was bought, from when to when, and whether it counts now.
+//!
+//! Parsing and signatures are the answering node's work (room `signing`); here a license is already a plain value.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Event;
+use super::name::{Hash, NAME_CHARS, Name, Set, check_name, check_range, check_text, hex, sha256};
+use super::pool;
+use super::refusal::Refusal;
+use super::stack::{self, POOLABLE_GROUP, TRIAL_GROUP};
+use super::state::State;
+use super::time::{Moment, NEVER};
+
+/// SHA-256 over the license's signed bytes: its content hash. Built-in grants: over their name.
+pub type LicenseId = Hash;
+
+/// Which document format a license came in. Grows only at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Format {
+    /// Our own Ed25519-signed format.
+    Native,
+    /// Splunk's XML.
+    Splunk,
+    /// Elasticsearch's JSON.
+    Elastic,
+    /// Redis Enterprise's text block.
+    Redis,
+    /// Immuta's key.
+    Immuta,
+    /// Nuix' file.
+    Nuix,
+    /// No document: a grant that the cluster made itself.
+    Builtin,
+}
+
+/// A grant that needs no issuer. Grows only at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum BuiltinGrant {
+    /// Splunk Free: 500 MB a day, 3 warnings in 30 days.
+    SplunkFree,
+    /// Splunk Forwarder: 1 MB a day.
+    SplunkForwarder,
+    /// Splunk download trial: 500 MB a day for 60 days, once in a cluster's life.
+    SplunkTrial,
+}
+
+/// An installed license.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct License {
+    /// Its content hash.
+    pub id: LicenseId,
+    /// The document format.
+    pub format: Format,
+    /// The trusted key whose signature was verified; `None` for built-in grants only.
+    pub key: Option<Name>,
+    /// The document as it was given, byte for byte. An asset: shown only with the right.
+    pub text: Arc<str>,
+    /// What its issuer calls it.
+    pub label: Name,
+    /// Whom it was issued to; may be empty.
+    pub owner: Name,
+    /// The format's own word for what kind of license it is, such as `enterprise`.
+    pub kind: Name,
+    /// The issuer's own id (`guid`, `uid`, `uuid`); may be empty.
+    pub issue: Name,
+    /// When it was issued.
+    pub created: Moment,
+    /// When it begins to count.
+    pub starts: Moment,
+    /// When it ends; [`super::time::NEVER`] for perpetual ones.
+    pub expires: Moment,
+    /// What it entitles to.
+    pub terms: Vec<Term>,
+    /// When it was installed; set by `decide`.
+    pub installed: Moment,
+    /// Whether its end has been recorded; what is overdue counts as expired before that too.
+    pub expired: bool,
+}
+
+/// One thing that a license entitles to. Grows only at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Term {
+    /// Metered volume.
+    Meter(Meter),
+}
+
+/// Metered volume a day, added to a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meter {
+    /// The group that the stack is in: one of [`super::stack::GROUPS`].
+    pub group: Name,
+    /// The stack that it adds to, in lower case.
+    pub stack: Name,
+    /// Bytes a day.
+    pub quota_bytes: u64,
+    /// How many warnings within the window make a violation.
+    pub max_violations: u32,
+    /// The window in days.
+    pub window_days: u32,
+    /// Feature names that it enables.
+    pub features: Set<Name>,
+    /// Sourcetypes that it allows; empty: all.
+    pub sourcetypes: Set<Name>,
+}
+
+/// Whether a license counts, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Standing {
+    /// It counts.
+    Valid,
+    /// Its time has passed.
+    Expired,
+    /// Its time has not come.
+    NotYetValid,
+    /// Its key is trusted no more.
+    Untrusted,
+}
+
+/// Most licenses that are installed at once: a stack is worked out again from all of them.
+pub const LICENSES: usize = 1_000;
+/// Longest document (L1).
+pub const TEXT_BYTES: usize = 256 << 10;
+/// Most terms in a license.
+const TERMS: usize = 16;
+/// Most features, and most sourcetypes, in a term.
+const WORDS: usize = 1_000;
+/// Longest window of warnings, in days: a leap year.
+pub const WINDOW_DAYS: u32 = 366;
+/// How long the trial lasts.
+const TRIAL_MS: u64 = 60 * 24 * 3_600_000;
+/// The feature of a license that forgives warnings.
+pub const RESET_FEATURE: &str = "ResetWarnings";
+
+impl License {
+    /// The metered volumes that it entitles to.
+    pub fn meters(&self) -> impl Iterator<Item = &Meter> {
+        self.terms.iter().map(|Term::Meter(meter)| meter)
+    }
+
+    /// Whether it counts at this moment (K1).
+    #[must_use]
+    pub fn standing(&self, state: &State, at: Moment) -> Standing {
+        let trusted = match &self.key {
+            None => self.format == Format::Builtin,
+            Some(key) => state.keys.get(key).is_some_and(|key| key.distrusted.is_none()),
+        };
+        if self.expires <= at && self.expires != NEVER {
+            Standing::Expired
+        } else if !trusted {
+            Standing::Untrusted
+        } else if self.starts > at {
+            Standing::NotYetValid
+        } else {
+            Standing::Valid
+        }
+    }
+}
+
+impl BuiltinGrant {
+    /// The grant's id: a license's id, made from its name.
+    #[must_use]
+    pub fn id(self) -> LicenseId {
+        sha256(&[b"quartermaster builtin grant ", self.stack().as_bytes()])
+    }
+
+    const fn stack(self) -> &'static str {
+        match self {
+            BuiltinGrant::SplunkFree => "free",
+            BuiltinGrant::SplunkForwarder => "forwarder",
+            BuiltinGrant::SplunkTrial => "download-trial",
+        }
+    }
+
+    /// The grant as a license, made now.
+    #[must_use]
+    pub fn license(self, now: Moment) -> License {
+        const SEARCH: [&str; 7] =
+            ["FwdData", "RcvData", "LocalSearch", "DistSearch", "RcvSearch", "SplunkWeb", "DeployClient"];
+        const TRIAL: [&str; 6] =
+            ["Auth", "ScheduledSearch", "Alerting", "DeployServer", "SigningProcessor", "SyslogOutputProcessor"];
+        let (group, label, quota_bytes, max_violations, features) = match self {
+            BuiltinGrant::SplunkFree => ("Free", "Splunk Free", 500 << 20, 3, SEARCH.to_vec()),
+            BuiltinGrant::SplunkForwarder => {
+                ("Forwarder", "Splunk Forwarder", 1 << 20, 5, vec!["Auth", "FwdData", "RcvData", "DeployClient"])
+            }
+            BuiltinGrant::SplunkTrial => {
+                ("Trial", "Splunk Enterprise Download Trial", 500 << 20, 5, [SEARCH.as_slice(), &TRIAL].concat())
+            }
+        };
+        let meter = Meter {
+            group: group.into(),
+            stack: self.stack().into(),
+            quota_bytes,
+            max_violations,
+            window_days: 30,
+            features: features.into_iter().map(Name::from).collect(),
+            sourcetypes: Set::new(),
+        };
+        License {
+            id: self.id(),
+            format: Format::Builtin,
+            key: None,
+            text: "".into(),
+            label: label.into(),
+            owner: "".into(),
+            kind: self.stack().into(),
+            issue: "".into(),
+            created: now,
+            starts: now,
+            expires: if self == BuiltinGrant::SplunkTrial { now.plus_ms(TRIAL_MS) } else { NEVER },
+            terms: vec![Term::Meter(meter)],
+            installed: now,
+            expired: false,
+        }
+    }
+}
+
+/// Installs a license whose signature the answering node has verified, if its key is trusted now.
+pub(super) fn install(state: &State, license: &License) -> Result<Vec<Event>, Refusal> {
+    let key = license.key.clone().filter(|_| license.format != Format::Builtin).unwrap_or_default();
+    let Some(trusted) = state.keys.get(&key) else { return Err(Refusal::NoSuchKey { key }) };
+    if let Some(since) = trusted.distrusted {
+        return Err(Refusal::KeyDistrusted { key, since });
+    }
+    if license.expires <= state.now {
+        return Err(Refusal::LicenseExpired { expired: license.expires });
+    }
+    check_range("license bytes", license.text.len() as u64, 1, TEXT_BYTES as u64)?;
+    check_range("terms", license.terms.len() as u64, 0, TERMS as u64)?;
+    for (what, text) in
+        [("label", &license.label), ("owner", &license.owner), ("kind", &license.kind), ("issue", &license.issue)]
+    {
+        check_text(what, text, 2 * NAME_CHARS)?;
+    }
+    let mut license = License { installed: state.now, expired: false, ..license.clone() };
+    for Term::Meter(meter) in &mut license.terms {
+        check_meter(state, meter)?;
+    }
+    add(state, license)
+}
+
+/// Checks a metered volume, and writes its group and stack as they are kept.
+fn check_meter(state: &State, meter: &mut Meter) -> Result<(), Refusal> {
+    check_name("stack", &meter.stack)?;
+    let bad = Refusal::BadStack { stack: meter.stack.clone(), group: meter.group.clone() };
+    meter.stack = meter.stack.to_ascii_lowercase().into();
+    let home = stack::home_of(&meter.stack).unwrap_or(POOLABLE_GROUP);
+    let installed = state.stacks.get(&meter.stack).is_none_or(|stack| *stack.group == *home);
+    match stack::group_named(&meter.group) {
+        Some(group) if group == home && installed => meter.group = group.into(),
+        Some(_) | None => return Err(bad),
+    }
+    check_range("window_days", u64::from(meter.window_days), 1, u64::from(WINDOW_DAYS))?;
+    check_range("features", meter.features.len() as u64, 0, WORDS as u64)?;
+    check_range("sourcetypes", meter.sourcetypes.len() as u64, 0, WORDS as u64)?;
+    for word in meter.features.iter().chain(&meter.sourcetypes) {
+        check_text("feature or sourcetype", word, 2 * NAME_CHARS)?;
+    }
+    let others = state.licenses.values().flat_map(|license| license.meters());
+    let sum = others
+        .filter(|other| other.stack == meter.stack)
+        .fold(0_u64, |sum, other| sum.saturating_add(other.quota_bytes));
+    check_range("quota_bytes", meter.quota_bytes, 0, u64::MAX - sum)
+}
+
+/// Makes one of the grants that need no issuer.
+pub(super) fn grant(state: &State, grant: BuiltinGrant) -> Result<Vec<Event>, Refusal> {
+    if grant == BuiltinGrant::SplunkTrial && state.grants_used.contains(&grant) {
+        return Err(Refusal::TrialUsed);
+    }
+    add(state, grant.license(state.now))
+}
+
+fn add(state: &State, license: License) -> Result<Vec<Event>, Refusal> {
+    if state.licenses.contains_key(&license.id) {
+        return Err(Refusal::LicenseExists { license: license.id });
+    }
+    if state.licenses.len() >= LICENSES {
+        return Err(Refusal::TooMany { what: "licenses".into(), limit: LICENSES as u64 });
+    }
+    let mut events = vec![Event::LicenseInstalled { license: Box::new(license.clone()) }];
+    let stacks: Set<&Name> = license.meters().map(|meter| &meter.stack).collect();
+    let bare = stacks.iter().filter(|stack| !state.pools.values().any(|pool| pool.stack == ***stack));
+    for (uid, stack) in (state.next_pool..).zip(bare) {
+        let Some(name) = pool::automatic_name(state, stack) else { continue };
+        events.push(pool::automatic(uid, name, stack, pool::is_fixed_stack(stack)));
+    }
+    if license.starts <= state.now {
+        events.extend(consequences(state, &license));
+    }
+    Ok(events)
+}
+
+/// What follows when a license begins to count: its group becomes the active one if the active one has nothing that
+/// counts, and a reset license forgives the closed days.
+fn consequences(state: &State, license: &License) -> Vec<Event> {
+    let mut events = Vec::new();
+    if let Some(meter) = license.meters().find(|meter| meter.group != state.active_group)
+        && !license.meters().any(|meter| meter.group == state.active_group)
+        && !stack::group_counts(state, &state.active_group)
+        && !(*meter.group == *TRIAL_GROUP && state.trial_left)
+    {
+        events.push(Event::GroupActivated { group: meter.group.clone() });
+    }
+    let resets = license.meters().filter(|meter| meter.features.contains(RESET_FEATURE));
+    let through = state.calendar.today.back(1);
+    events.extend(resets.map(|meter| Event::WarningsReset { stack: meter.stack.clone(), through }));
+    events
+}
+
+pub(super) fn installed(state: &mut State, license: &License) {
+    for grant in [BuiltinGrant::SplunkFree, BuiltinGrant::SplunkForwarder, BuiltinGrant::SplunkTrial] {
+        if license.format == Format::Builtin && license.id == grant.id() {
+            state.grants_used.insert(grant);
+        }
+    }
+    if license.starts > state.now {
+        state.license_deadlines.insert((license.starts, license.id));
+    }
+    if license.expires != NEVER {
+        state.license_deadlines.insert((license.expires, license.id));
+    }
+    state.licenses.insert(license.id, Arc::new(license.clone()));
+    refresh_stacks(state, license);
+}
+
+fn refresh_stacks(state: &mut State, license: &License) {
+    let stacks: Set<Name> = license.meters().map(|meter| meter.stack.clone()).collect();
+    for stack in &stacks {
+        stack::refresh(state, stack);
+    }
+}
+
+/// Removes a license, and the automatic pool of a stack that nothing is left of.
+pub(super) fn remove(state: &State, id: &LicenseId) -> Result<Vec<Event>, Refusal> {
+    let Some(license) = state.licenses.get(id) else {
+        return Err(Refusal::NoSuchLicense { license: hex(id).into() });
+    };
+    let others = || state.licenses.values().filter(|other| other.id != *id).flat_map(|other| other.meters());
+    let group = &state.active_group;
+    let of_group = |meter: &Meter| meter.group == *group;
+    if license.meters().any(of_group) && !others().any(of_group) {
+        return Err(Refusal::LastLicenseOfActiveGroup { group: group.clone() });
+    }
+    let mut events = vec![Event::LicenseRemoved { license: *id }];
+    let stacks: Set<&Name> = license.meters().map(|meter| &meter.stack).collect();
+    for stack in stacks.into_iter().filter(|stack| !others().any(|other| other.stack == **stack)) {
+        let untouched = state.pools.values().filter(|pool| pool.stack == *stack && pool.is_untouched());
+        events.extend(untouched.map(|pool| Event::PoolDeleted { name: pool.name.clone() }));
+    }
+    Ok(events)
+}
+
+pub(super) fn removed(state: &mut State, id: &LicenseId) {
+    let license = state.licenses.remove(id).expect("a removed license was installed before");
+    state.license_deadlines.remove(&(license.starts, *id));
+    state.license_deadlines.remove(&(license.expires, *id));
+    refresh_stacks(state, &license);
+}
+
+/// The first license whose start or end is due.
+pub(super) fn due(state: &State, to: Moment, now: Moment) -> Option<Vec<Event>> {
+    let (moment, id) = *state.license_deadlines.get_min().filter(|due| due.0 <= to)?;
+    let license = state.licenses.get(&id)?;
+    if moment == license.expires {
+        return Some(vec![Event::LicenseExpired { license: id }]);
+    }
+    let mut events = vec![Event::LicenseStarted { license: id }];
+    if license.standing(state, now) == Standing::Valid {
+        events.extend(consequences(state, license));
+    }
+    Some(events)
+}
+
+pub(super) fn started(state: &mut State, id: &LicenseId) {
+    let license = state.licenses.get(id).expect("a started license was installed before").clone();
+    state.license_deadlines.remove(&(license.starts, *id));
+    refresh_stacks(state, &license);
+}
+
+pub(super) fn expired(state: &mut State, id: &LicenseId) {
+    let license = state.licenses.get_mut(id).expect("an expired license was installed before");
+    Arc::make_mut(license).expired = true;
+    let license = license.clone();
+    state.license_deadlines.remove(&(license.starts, *id));
+    state.license_deadlines.remove(&(license.expires, *id));
+    refresh_stacks(state, &license);
+}

@@ -1,0 +1,250 @@
+//! Why a rule said no: recorded, the same on every node, and worded by each dialect in its own shape.
+
+use serde::{Deserialize, Serialize};
+
+use super::license::LicenseId;
+use super::name::Name;
+use super::time::Moment;
+use super::user::Right;
+
+/// A rule's no, with the numbers that explain it. Grows only at the end (decision 4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// A rule broke: a bug. The command changed nothing (ADR 0006).
+    RuleBroken {
+        /// What the panic said.
+        what: Name,
+    },
+    /// The log has no cluster yet, or has one already.
+    ClusterState {
+        /// Whether it was initialized already.
+        initialized: bool,
+    },
+    /// The credential is not good any more: the password or token changed, ended, or the user is disabled.
+    CredentialStale,
+    /// The actor's roles do not allow it.
+    NotAllowed {
+        /// What would.
+        needs: Right,
+    },
+    /// The same idempotency key came with another request.
+    IdempotencyMismatch {
+        /// The key.
+        key: Name,
+    },
+    /// A name is empty, too long, or has characters that names may not have.
+    BadName {
+        /// What is named.
+        what: Name,
+        /// The name.
+        name: Name,
+    },
+    /// A number is outside what is allowed.
+    OutOfRange {
+        /// Which.
+        what: Name,
+        /// What was asked.
+        asked: u64,
+        /// The least allowed.
+        least: u64,
+        /// The most allowed.
+        most: u64,
+    },
+    /// Newer rules than this cluster's nodes know, or older than it has.
+    RulesUnknown {
+        /// What was asked.
+        asked: u32,
+        /// What decides now.
+        current: u32,
+        /// The newest that this node knows.
+        newest: u32,
+    },
+    /// No key of that id is trusted.
+    NoSuchKey {
+        /// The id.
+        key: Name,
+    },
+    /// The key is trusted already.
+    KeyExists {
+        /// The id.
+        key: Name,
+    },
+    /// The license's key was distrusted.
+    KeyDistrusted {
+        /// The id.
+        key: Name,
+        /// Since when.
+        since: Moment,
+    },
+    /// No license of that id is installed.
+    NoSuchLicense {
+        /// The id that was asked for.
+        license: Name,
+    },
+    /// The license is installed already.
+    LicenseExists {
+        /// Its id.
+        license: LicenseId,
+    },
+    /// The license's time has passed.
+    LicenseExpired {
+        /// When it ended.
+        expired: Moment,
+    },
+    /// The last license of the active group cannot be removed (seed 002).
+    LastLicenseOfActiveGroup {
+        /// The group.
+        group: Name,
+    },
+    /// A license names a group that does not exist, or a stack that is in another group.
+    BadStack {
+        /// The stack.
+        stack: Name,
+        /// The group that the license names.
+        group: Name,
+    },
+    /// The trial was granted once in this cluster's life already.
+    TrialUsed,
+    /// No group of that name.
+    NoSuchGroup {
+        /// The name.
+        group: Name,
+    },
+    /// A group without a stack cannot be activated, and the trial cannot be returned to.
+    GroupUnavailable {
+        /// The name.
+        group: Name,
+    },
+    /// No stack of that name.
+    NoSuchStack {
+        /// The name.
+        stack: Name,
+    },
+    /// No pool of that name.
+    NoSuchPool {
+        /// The name.
+        pool: Name,
+    },
+    /// A pool of that name exists.
+    PoolExists {
+        /// The name.
+        pool: Name,
+    },
+    /// The pool belongs to a stack whose pools are fixed.
+    PoolIsFixed {
+        /// The pool.
+        pool: Name,
+        /// The stack.
+        stack: Name,
+    },
+    /// Pools are made only in stacks of group Enterprise.
+    StackNotPoolable {
+        /// The stack.
+        stack: Name,
+    },
+    /// The stack has a `MAX` pool already, or nothing left for one.
+    MaxPoolExists {
+        /// The pool that has it.
+        pool: Name,
+    },
+    /// More than the stack has left.
+    QuotaBeyondStack {
+        /// Bytes asked for.
+        asked_bytes: u64,
+        /// Bytes that the other pools leave.
+        free_bytes: u64,
+    },
+    /// The stack has a pool for all slaves (`*`) already.
+    CatchAllExists {
+        /// The pool that has it.
+        pool: Name,
+    },
+    /// A slave is named by another pool of the stack.
+    SlaveInOtherPool {
+        /// The slave.
+        slave: Name,
+        /// The pool that names it.
+        pool: Name,
+    },
+    /// A limit on how many there may be.
+    TooMany {
+        /// Of what.
+        what: Name,
+        /// The limit.
+        limit: u64,
+    },
+    /// No slave of that GUID.
+    NoSuchSlave {
+        /// The GUID.
+        slave: Name,
+    },
+    /// No user of that name.
+    NoSuchUser {
+        /// The name.
+        user: Name,
+    },
+    /// A user of that name exists.
+    UserExists {
+        /// The name.
+        user: Name,
+    },
+    /// The last enabled user that may manage users cannot lose that right.
+    LastAdministrator {
+        /// The user.
+        user: Name,
+    },
+    /// No role of that name.
+    NoSuchRole {
+        /// The name.
+        role: Name,
+    },
+    /// The role came with the cluster.
+    RoleIsBuiltin {
+        /// The name.
+        role: Name,
+    },
+    /// Somebody has the role.
+    RoleInUse {
+        /// The role.
+        role: Name,
+        /// One who has it.
+        user: Name,
+    },
+    /// Nobody can give a right that they do not have.
+    RightBeyondOwn {
+        /// The right.
+        right: Right,
+    },
+    /// No token of that id.
+    NoSuchToken {
+        /// The id.
+        id: u64,
+    },
+    /// No ticket for that node, or a wrong secret.
+    NoSuchTicket {
+        /// The node id.
+        node: u64,
+    },
+    /// The ticket's time has passed.
+    TicketExpired {
+        /// The node id.
+        node: u64,
+        /// When it ended.
+        expired: Moment,
+    },
+    /// No node of that id.
+    NoSuchNode {
+        /// The id.
+        node: u64,
+    },
+    /// The node was removed for good.
+    NodeWasRemoved {
+        /// The id.
+        node: u64,
+    },
+    /// The slave has used something on the open day; it can be forgotten when that day is closed.
+    SlaveReportedToday {
+        /// Its GUID.
+        slave: Name,
+    },
+}
