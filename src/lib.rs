@@ -5,3 +5,5 @@
 pub mod codec;
 /// The rules: pure functions over one state.
 pub mod domain;
+/// What a reader wants to see: pure functions over state and records.
+pub mod projection;

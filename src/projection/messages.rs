@@ -1,0 +1,172 @@
+//! Messages: what an operator should know now. Worked out from the state, with ids that are equal on all nodes.
+
+use crate::domain::name::{Name, hex, sha256};
+use crate::domain::pool;
+use crate::domain::state::State;
+use crate::domain::time::{Day, Moment};
+use crate::domain::{placement, warning};
+
+/// How long a warning stands as a message, in days (dialect note, part 7).
+pub const MESSAGE_DAYS: u32 = 14;
+/// A day in milliseconds.
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// What a message is about: the categories of seed 002.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Category {
+    /// A warning for a day that was closed.
+    LicenseWindow,
+    /// A pool is over today.
+    PoolOverQuota,
+    /// A stack is over today.
+    StackOverQuota,
+    /// A slave is in no pool.
+    OrphanSlave,
+    /// A pool has slaves with warnings.
+    PoolWarningCount,
+    /// A pool has slaves in violation.
+    PoolViolatedSlaveCount,
+}
+
+impl Category {
+    /// As answers write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Category::LicenseWindow => "license_window",
+            Category::PoolOverQuota => "pool_over_quota",
+            Category::StackOverQuota => "stack_over_quota",
+            Category::OrphanSlave => "orphan_slave",
+            Category::PoolWarningCount => "pool_warning_count",
+            Category::PoolViolatedSlaveCount => "pool_violated_slave_count",
+        }
+    }
+
+    /// How bad it is. What can be put right until midnight is for information.
+    #[must_use]
+    pub const fn severity(self) -> &'static str {
+        match self {
+            Category::PoolOverQuota | Category::StackOverQuota => "INFO",
+            Category::LicenseWindow | Category::OrphanSlave | Category::PoolWarningCount => "WARN",
+            Category::PoolViolatedSlaveCount => "ERROR",
+        }
+    }
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageView {
+    /// 32 hexadecimal digits, the same for the same matter on all nodes.
+    pub id: String,
+    /// What it is about.
+    pub category: Category,
+    /// Since when.
+    pub created: Moment,
+    /// What it says.
+    pub description: String,
+    /// The pool; empty if none.
+    pub pool: Name,
+    /// The slave; empty if none.
+    pub slave: Name,
+    /// The stack; empty if none.
+    pub stack: Name,
+}
+
+/// All messages: pools, then stacks, then orphans.
+pub fn messages(state: &State) -> impl Iterator<Item = MessageView> + '_ {
+    closed_days(state).chain(open_day(state)).chain(orphans(state))
+}
+
+/// One message.
+#[must_use]
+pub fn message(state: &State, id: &str) -> Option<MessageView> {
+    messages(state).find(|message| message.id.eq_ignore_ascii_case(id))
+}
+
+struct About<'a> {
+    category: Category,
+    pool: &'a str,
+    slave: &'a str,
+    stack: &'a str,
+    day: Day,
+}
+
+fn view(about: &About<'_>, created: Moment, description: String) -> MessageView {
+    let day = about.day.0.to_be_bytes();
+    let parts = [about.category.name(), about.pool, about.slave, about.stack];
+    let lengths = parts.map(|part| (part.len() as u64).to_be_bytes());
+    let mut hashed: Vec<&[u8]> = vec![&day];
+    hashed.extend(lengths.iter().zip(parts).flat_map(|(length, part)| [length.as_slice(), part.as_bytes()]));
+    MessageView {
+        id: hex(&sha256(&hashed)[..16]),
+        category: about.category,
+        created,
+        description,
+        pool: about.pool.into(),
+        slave: about.slave.into(),
+        stack: about.stack.into(),
+    }
+}
+
+/// When a closed day ended: known for the last days, reckoned by whole days before.
+fn end_of(state: &State, day: Day) -> Moment {
+    let calendar = &state.calendar;
+    let back = calendar.today.0.saturating_sub(day.0).saturating_sub(1);
+    let known = usize::try_from(back).ok().and_then(|back| calendar.starts.get(back));
+    known.copied().unwrap_or_else(|| calendar.starts[0].minus_ms(u64::from(back) * DAY_MS))
+}
+
+/// Warnings that were written when days were closed.
+fn closed_days(state: &State) -> impl Iterator<Item = MessageView> + '_ {
+    let since = state.calendar.today.back(MESSAGE_DAYS);
+    state.pool_pasts.iter().flat_map(move |(uid, past)| {
+        let days = warning::pool_days(state, *uid).into_iter().filter(move |day| *day >= since);
+        days.map(move |day| {
+            let about =
+                About { category: Category::LicenseWindow, pool: &past.name, slave: "", stack: &past.stack, day };
+            let text = format!("pool {} was over its quota on {day}: its slaves have a warning", past.name);
+            view(&about, end_of(state, day), text)
+        })
+    })
+}
+
+/// What is wrong today.
+fn open_day(state: &State) -> impl Iterator<Item = MessageView> + '_ {
+    let today = state.calendar.today;
+    let start = state.calendar.starts[0];
+    let sized = pool::sized_sums(state);
+    let pools = state.pools.values().flat_map(move |pool| {
+        let about = |category| About { category, pool: &pool.name, slave: "", stack: &pool.stack, day: today };
+        let quota = pool::effective_quota(state, pool, &sized);
+        let warnings = warning::of_pool(state, pool);
+        let over = (pool.used.on(today) > quota).then(|| {
+            let text = format!("This pool has exceeded its configured poolsize={quota} bytes");
+            view(&about(Category::PoolOverQuota), start, text)
+        });
+        let warned = (warnings.most > 0).then(|| {
+            let text = format!("This pool contains slave(s) with {} warnings", warnings.most);
+            view(&about(Category::PoolWarningCount), start, text)
+        });
+        let violated = (warnings.violating > 0).then(|| {
+            let text = format!("This pool contains {} slave(s) in violation", warnings.violating);
+            view(&about(Category::PoolViolatedSlaveCount), start, text)
+        });
+        [over, warned, violated].into_iter().flatten()
+    });
+    let over = state.stacks.values().filter(move |stack| stack.used.on(today) > stack.quota_bytes);
+    let stacks = over.map(move |stack| {
+        let about = About { category: Category::StackOverQuota, pool: "", slave: "", stack: &stack.id, day: today };
+        view(&about, start, format!("This stack has exceeded its quota of {} bytes", stack.quota_bytes))
+    });
+    pools.chain(stacks)
+}
+
+/// Slaves that are in no pool, by their last report and still.
+fn orphans(state: &State) -> impl Iterator<Item = MessageView> + '_ {
+    let active = placement::active_stacks(state);
+    let known = state.orphans.iter().filter_map(|id| state.slaves.get(id));
+    known.filter(move |slave| placement::pool_of(state, &active, &slave.id, &slave.wish).is_none()).map(|slave| {
+        let about = About { category: Category::OrphanSlave, pool: "", slave: &slave.id, stack: "", day: Day(0) };
+        view(&about, slave.first_report, format!("slave {} is in no pool of the active group", slave.label))
+    })
+}

@@ -1,0 +1,128 @@
+//! Slaves: what they use, where they are, what they may do.
+
+use std::sync::Arc;
+
+use crate::domain::name::Name;
+use crate::domain::pool::{Pool, PoolUid};
+use crate::domain::slave::Slave;
+use crate::domain::state::State;
+use crate::domain::time::Day;
+use crate::domain::warning::{self, FeatureStatus};
+use crate::domain::{placement, usage};
+
+/// How a slave is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SlaveStatus {
+    /// It reports.
+    Active,
+    /// It has not reported for longer than settings allow.
+    Silent,
+    /// It is in no pool of the active group.
+    Orphan,
+    /// It has too many warnings.
+    Violating,
+}
+
+impl SlaveStatus {
+    /// As answers write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            SlaveStatus::Active => "active",
+            SlaveStatus::Silent => "silent",
+            SlaveStatus::Orphan => "orphan",
+            SlaveStatus::Violating => "violating",
+        }
+    }
+}
+
+/// A slave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlaveView<'a> {
+    /// As the rules keep it.
+    pub slave: &'a Arc<Slave>,
+    /// Bytes today, in all pools and in none.
+    pub used_bytes: u64,
+    /// Bytes today of sourcetypes that its stack does not allow.
+    pub disallowed_bytes: u64,
+    /// Bytes today by pool; pools that were deleted meanwhile have their last name, no pool is empty.
+    pub used_by_pool: Vec<(Name, u64)>,
+    /// Its warnings that count: day, and the pool that was over.
+    pub warnings: Vec<(Day, PoolUid)>,
+    /// The pool that it is in now, if any, of the active group.
+    pub active_pool: Option<Name>,
+    /// The pools that it is in now, one a stack, also of groups that are not active.
+    pub pools: Vec<Name>,
+    /// The stacks of these.
+    pub stacks: Vec<Name>,
+    /// How it is.
+    pub status: SlaveStatus,
+    /// Whether it has too many warnings.
+    pub in_violation: bool,
+    /// Its features.
+    pub features: Vec<(Name, FeatureStatus)>,
+}
+
+/// All slaves, by GUID, from after `after` on.
+pub fn slaves<'a>(state: &'a State, after: Option<&str>) -> impl Iterator<Item = SlaveView<'a>> {
+    let after: Name = after.unwrap_or_default().into();
+    let skip = after.clone();
+    let later = state.slaves.range(after..).filter(move |(id, _)| **id != skip);
+    later.map(|(_, slave)| view(state, slave))
+}
+
+/// One slave, named in any case.
+#[must_use]
+pub fn slave<'a>(state: &'a State, id: &str) -> Option<SlaveView<'a>> {
+    state.slaves.get(id).map(|slave| view(state, slave))
+}
+
+fn view<'a>(state: &'a State, slave: &'a Arc<Slave>) -> SlaveView<'a> {
+    let today = state.calendar.today;
+    let active = placement::active_stacks(state);
+    let active_pool = placement::pool_of(state, &active, &slave.id, &slave.wish);
+    let pools = pools_of(state, slave);
+    let in_violation = warning::is_violating(state, slave);
+    let status = if usage::is_silent(state, slave) {
+        SlaveStatus::Silent
+    } else if active_pool.is_none() {
+        SlaveStatus::Orphan
+    } else if in_violation {
+        SlaveStatus::Violating
+    } else {
+        SlaveStatus::Active
+    };
+    SlaveView {
+        slave,
+        used_bytes: slave.used.on(today),
+        disallowed_bytes: slave.disallowed.on(today),
+        used_by_pool: used_by_pool(state, slave),
+        warnings: warning::of_slave(state, slave),
+        active_pool: active_pool.map(|pool| pool.name.clone()),
+        stacks: pools.iter().map(|pool| pool.stack.clone()).collect(),
+        pools: pools.into_iter().map(|pool| pool.name.clone()).collect(),
+        status,
+        in_violation,
+        features: warning::features(state, slave),
+    }
+}
+
+/// The slave's pool in each stack: the one that names it, else the one for all.
+fn pools_of<'a>(state: &'a State, slave: &Slave) -> Vec<&'a Pool> {
+    let named = |stack: &Name| {
+        let pools = state.named_in.get(&slave.id).into_iter().flatten();
+        pools.filter_map(|name| state.pools.get(name)).find(|pool| pool.stack == *stack)
+    };
+    let of_stack = |stack: &Name| named(stack).or_else(|| state.pools.get(state.catch_all.get(stack)?));
+    state.stacks.keys().filter_map(of_stack).collect()
+}
+
+fn used_by_pool(state: &State, slave: &Slave) -> Vec<(Name, u64)> {
+    if slave.used.day != state.calendar.today {
+        return Vec::new();
+    }
+    let name = |uid: &Option<PoolUid>| {
+        uid.and_then(|uid| state.pool_pasts.get(&uid)).map(|past| past.name.clone()).unwrap_or_default()
+    };
+    slave.by_pool.iter().map(|(uid, bytes)| (name(uid), *bytes)).collect()
+}
