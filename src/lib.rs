@@ -7,3 +7,5 @@ pub mod codec;
 pub mod domain;
 /// What a reader wants to see: pure functions over state and records.
 pub mod projection;
+/// The only room that names RocksDB: bytes and indexes on disk.
+pub mod store;
