@@ -5,6 +5,8 @@
 pub mod codec;
 /// The rules: pure functions over one state.
 pub mod domain;
+/// Who a node is: the cluster's authority, certificates, tickets.
+pub mod identity;
 /// What a reader wants to see: pure functions over state and records.
 pub mod projection;
 /// The only room that names RocksDB: bytes and indexes on disk.
