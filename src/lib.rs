@@ -9,5 +9,7 @@ pub mod domain;
 pub mod identity;
 /// What a reader wants to see: pure functions over state and records.
 pub mod projection;
+/// License documents: read, verify, sign.
+pub mod signing;
 /// The only room that names RocksDB: bytes and indexes on disk.
 pub mod store;
