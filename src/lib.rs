@@ -7,6 +7,8 @@ pub mod codec;
 pub mod domain;
 /// Who a node is: the cluster's authority, certificates, tickets.
 pub mod identity;
+/// Every metric's name, kind and help, in one table.
+pub mod metrics;
 /// What a reader wants to see: pure functions over state and records.
 pub mod projection;
 /// License documents: read, verify, sign.
