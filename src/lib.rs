@@ -11,6 +11,8 @@ pub mod identity;
 pub mod metrics;
 /// What a reader wants to see: pure functions over state and records.
 pub mod projection;
+/// The only room that names openraft: one replicated log, any node answers.
+pub mod replica;
 /// License documents: read, verify, sign.
 pub mod signing;
 /// The only room that names RocksDB: bytes and indexes on disk.

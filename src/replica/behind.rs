@@ -1,0 +1,219 @@
+//! The thread that writes behind apply: the tail about once a second, a flush every few, checkpoints and snapshots when
+//! they are asked for (docs/adr/0008). Only what is flushed counts as applied after a crash.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
+
+use super::either_way;
+use super::journal::{Position, Unreadable};
+use super::shared::Shared;
+
+/// Orders that may wait: each is asked for by hand or by one task at a time.
+const ORDERS_WAITING: usize = 64;
+
+/// How often what is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between two writes of the tail.
+    pub write: Duration,
+    /// Between two flushes, at most.
+    pub flush: Duration,
+    /// Log bytes applied since the last checkpoint after which another is due: what a restart replays at most, about.
+    pub checkpoint_bytes: u64,
+    /// Time after which a checkpoint is due if anything was applied at all.
+    pub checkpoint: Duration,
+    /// Bytes of the newest log entries that stay for followers that lag: those who lag more get a snapshot.
+    pub keep_log_bytes: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            write: Duration::from_secs(1),
+            flush: Duration::from_secs(5),
+            checkpoint_bytes: 128 << 20,
+            checkpoint: Duration::from_secs(600),
+            keep_log_bytes: 64 << 20,
+        }
+    }
+}
+
+/// What the thread is asked to do.
+pub(super) enum Order {
+    /// Write and flush all that is applied, and copy the database by hard links into a directory that is not there yet.
+    Snapshot(PathBuf, oneshot::Sender<Result<Position, Unreadable>>),
+    /// Begin a checkpoint now.
+    #[cfg(test)]
+    Checkpoint,
+    /// Write and flush all, and end.
+    Stop,
+    /// End, and leave the disk as it is: as if the process had been killed.
+    Abandon,
+}
+
+/// The hold on the thread.
+pub(super) struct Behind {
+    orders: Mutex<SyncSender<Order>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// The log index up to which the database was flushed.
+    pub flushed: watch::Sender<u64>,
+    /// Counts finished checkpoints.
+    pub checkpoints: watch::Sender<u64>,
+}
+
+impl Behind {
+    /// The hold, and what [`Behind::start`] takes.
+    #[must_use]
+    pub(super) fn new() -> (Behind, Receiver<Order>) {
+        let (orders, received) = sync_channel(ORDERS_WAITING);
+        let flushed = watch::Sender::new(0);
+        let checkpoints = watch::Sender::new(0);
+        (Behind { orders: Mutex::new(orders), thread: Mutex::default(), flushed, checkpoints }, received)
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system has no thread.
+    pub(super) fn start(shared: &Arc<Shared>, orders: Receiver<Order>, pace: Pace) -> std::io::Result<()> {
+        let worker = Worker {
+            shared: Arc::clone(shared),
+            pace,
+            written: None,
+            flushed: Instant::now(),
+            last: Instant::now(),
+            bytes: 0,
+        };
+        let thread = std::thread::Builder::new().name("write-behind".to_owned()).spawn(move || worker.run(&orders))?;
+        *shared.behind.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    /// Asks for something; nothing happens once the thread has ended.
+    pub(super) fn order(&self, order: Order) {
+        either_way(self.orders.lock().unwrap_or_else(PoisonError::into_inner).send(order));
+    }
+
+    /// Writes and flushes all that is applied, and copies the database to `dir`; says how far it goes.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(super) async fn snapshot(&self, dir: PathBuf) -> Result<Position, Unreadable> {
+        let (done, wait) = oneshot::channel();
+        self.order(Order::Snapshot(dir, done));
+        wait.await.unwrap_or(Err(Unreadable::Closed))
+    }
+
+    /// Ends the thread with this order, and waits for it. Blocks.
+    pub(super) fn end(&self, order: Order) {
+        self.order(order);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the write-behind thread panicked");
+        }
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    pace: Pace,
+    /// How far the database goes, flushed or not.
+    written: Option<Position>,
+    flushed: Instant,
+    last: Instant,
+    /// Log bytes applied when the last checkpoint began.
+    bytes: u64,
+}
+
+impl Worker {
+    fn run(mut self, orders: &Receiver<Order>) {
+        loop {
+            match orders.recv_timeout(self.pace.write) {
+                Ok(Order::Snapshot(dir, done)) => {
+                    let made = self.flush().and_then(|position| {
+                        self.shared.journal.with_db(|db| db.snapshot_to(&dir))?;
+                        Ok(position)
+                    });
+                    either_way(done.send(made));
+                }
+                #[cfg(test)]
+                Ok(Order::Checkpoint) => self.checkpoint(),
+                Ok(Order::Stop) => {
+                    if let Err(error) = self.flush() {
+                        tracing::error!(%error, "the last flush failed; the log replays more at the next start");
+                    }
+                    return;
+                }
+                Ok(Order::Abandon) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => self.tick(),
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let done = if self.flushed.elapsed() >= self.pace.flush { self.flush().map(|_| ()) } else { self.write() };
+        match done {
+            // A snapshot is being installed: the new database has everything.
+            Ok(()) | Err(Unreadable::Closed) => {}
+            Err(error) => {
+                self.shared.fail(&format!("the journal cannot be written: {error}"));
+                return;
+            }
+        }
+        let bytes = self.shared.counters.log_bytes();
+        let grown = bytes - self.bytes;
+        if grown >= self.pace.checkpoint_bytes || (grown > 0 && self.last.elapsed() >= self.pace.checkpoint) {
+            self.checkpoint();
+        }
+    }
+
+    fn write(&mut self) -> Result<(), Unreadable> {
+        if self.written.as_ref().is_none_or(|written| written.log != self.shared.journal.position().log) {
+            self.written = Some(self.shared.journal.write_tail()?);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<Position, Unreadable> {
+        self.write()?;
+        self.shared.journal.with_db(|db| db.flush())?;
+        self.flushed = Instant::now();
+        let position = self.written.clone().unwrap_or_else(|| self.shared.journal.position());
+        self.shared.behind.flushed.send_replace(position.log.as_ref().map_or(0, |log| log.index));
+        Ok(position)
+    }
+
+    /// Writes a checkpoint from a frozen view, in a thread of its own: a large state takes seconds.
+    fn checkpoint(&mut self) {
+        self.last = Instant::now();
+        self.bytes = self.shared.counters.log_bytes();
+        let shared = Arc::clone(&self.shared);
+        let work = move || {
+            let frozen = shared.window.newest();
+            let seq = frozen.state.heads.seq;
+            // The rows up to it are in the database before it counts.
+            let done = shared.journal.write_tail().and_then(|_| {
+                shared.journal.with_db(|db| {
+                    let mut writer = db.begin_checkpoint(seq)?;
+                    super::folded::chunks(&frozen, |chunk| writer.put(chunk))?;
+                    writer.finish()
+                })
+            });
+            match done {
+                Ok(()) => shared.behind.checkpoints.send_modify(|count| *count += 1),
+                Err(Unreadable::Closed) => {}
+                Err(error) => shared.fail(&format!("no checkpoint can be written: {error}")),
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work) {
+            tracing::warn!(%error, "no thread for a checkpoint; it is tried again");
+        }
+    }
+}

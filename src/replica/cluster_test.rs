@@ -1,0 +1,105 @@
+//! One node and three, as their callers see them.
+
+use std::time::Duration;
+
+use super::rig_test::{LONG, Rig, soon, usage};
+use super::{Consistency, Page, Unavailable};
+use crate::domain::record::Outcome;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_begins_a_cluster_and_keeps_it_over_a_restart() {
+    let rig = Rig::new();
+    let node = rig.first().await;
+    for sequence in 1..=20 {
+        let answer = node.report("s1", sequence, 100).await.expect("an answer");
+        assert!(matches!(answer.outcome, Outcome::Done(_)), "{:?}", answer.outcome);
+    }
+    assert_eq!(node.used("s1").await, 2_000);
+    assert!(!node.dir.join("init.bin").exists());
+    let before = node.replica.status();
+    node.replica.stop().await;
+    let node = rig.restart(&node);
+    node.serving().await;
+    assert_eq!(node.used("s1").await, 2_000);
+    let digest = node.replica.digest_at(before.applied_seq).await.expect("a journal");
+    assert_eq!(digest, Some(before.digest));
+    node.replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_write_on_any_and_read_on_any_and_go_on_without_their_leader() {
+    let rig = Rig::new();
+    let nodes = rig.three().await;
+    for (turn, node) in nodes.iter().enumerate() {
+        for sequence in 0..10 {
+            node.report("s1", 1 + turn as u64 * 10 + sequence, 7).await.expect("an answer");
+        }
+        assert_eq!(node.used("s1").await, 7 * 10 * (turn as u64 + 1));
+    }
+    for node in &nodes {
+        assert_eq!(node.used("s1").await, 210);
+    }
+    let seq = nodes.iter().map(|node| node.applied_seq()).max().expect("nodes");
+    let mut digests = Vec::new();
+    for node in &nodes {
+        node.has(seq).await;
+        digests.push(node.replica.digest_at(seq).await.expect("a journal").expect("a record"));
+    }
+    assert!(digests.windows(2).all(|two| two[0] == two[1]), "all nodes have the same journal");
+
+    let leader = nodes[0].replica.status().leader.expect("a leader");
+    let [gone, other, third] = {
+        let mut nodes = nodes;
+        nodes.sort_by_key(|node| node.id != leader);
+        nodes
+    };
+    gone.replica.stop().await;
+    for sequence in 31..=40 {
+        other.report("s1", sequence, 7).await.expect("an answer without the old leader");
+    }
+    assert_eq!(third.used("s1").await, 280);
+    let back = rig.restart(&gone);
+    back.serving().await;
+    assert_eq!(back.used("s1").await, 280);
+    for node in [back, other, third] {
+        node.replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_journal_pages_and_a_long_poll_wakes() {
+    let rig = Rig::new();
+    let node = rig.first().await;
+    for sequence in 1..=30 {
+        node.report("s1", sequence, 1).await.expect("an answer");
+    }
+    let last = node.applied_seq();
+    let (mut after, mut seqs) = (0, Vec::new());
+    while after < last {
+        let page = node.replica.journal(Page { after, limit: 7 }, Duration::ZERO).await.expect("a page");
+        after = page.last().expect("records").seq;
+        seqs.extend(page.iter().map(|stored| stored.seq));
+    }
+    assert_eq!(seqs, (1..=last).collect::<Vec<_>>());
+    let waiting = node.replica.journal(Page { after: last, limit: 10 }, LONG);
+    let (page, _) = tokio::join!(waiting, node.report("s1", 31, 1));
+    assert_eq!(page.expect("a page").first().expect("a record").seq, last + 1);
+    node.replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_quorum_a_write_is_refused_truthfully_and_only_stale_reads_work() {
+    let rig = Rig::new();
+    let [one, two, three] = rig.three().await;
+    one.report("s1", 1, 1).await.expect("an answer");
+    two.replica.stop().await;
+    three.replica.stop().await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
+    let refused = one.replica.submit(super::rig_test::admin(), None, usage("s1", 2, 1), deadline).await;
+    assert!(matches!(refused, Err(Unavailable::NoLeader | Unavailable::Unknown)), "{refused:?}");
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
+    assert!(one.replica.view(Consistency::Linearizable, deadline).await.is_err());
+    let stale = one.replica.view(Consistency::Stale, soon()).await.expect("a view");
+    assert!(stale.age > Duration::from_millis(500), "{:?}", stale.age);
+    one.replica.stop().await;
+}

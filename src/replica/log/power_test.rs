@@ -1,0 +1,117 @@
+//! Power cuts: the log's unsynced end is gone, and the promise gives it back; what was synced may not be missing.
+
+use std::fs;
+
+use openraft::storage::RaftLogStorage;
+
+use super::LogId;
+use super::testing::{Disk, append, append_unsynced, id, ids, ids_of, vote};
+use crate::store::StoreError;
+
+fn wal_bytes(disk: &Disk) -> usize {
+    fs::metadata(disk.wal()).expect("the write-ahead log").len() as usize
+}
+
+/// Cuts copies of the write-ahead log everywhere between what was synced and its end, and wants the same entries.
+async fn wants_at_every_cut(disk: &Disk, synced: usize, wanted: &[LogId]) {
+    let whole = wal_bytes(disk);
+    assert!(synced < whole, "something was not synced");
+    for length in (synced..=whole).step_by(131).chain([whole - 1]) {
+        let copy = disk.copy();
+        copy.change_wal(|bytes| bytes.truncate(length));
+        let mut store = copy.store();
+        assert_eq!(ids(&mut store).await, wanted, "cut at {length} of {synced} to {whole}");
+        append(&mut store, 900, wanted.len() as u64..=wanted.len() as u64).await;
+        drop(store);
+        assert_eq!(ids(&mut copy.store()).await.len(), wanted.len() + 1);
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_without_a_sync_of_the_log_survives_a_power_cut() {
+    let disk = Disk::new();
+    let mut store = disk.store();
+    append(&mut store, 1, 0..=3).await;
+    store.save_vote(&vote(2)).await.expect("a vote is saved");
+    let synced = wal_bytes(&disk);
+    let syncs = store.handle().stats().log_syncs.load(std::sync::atomic::Ordering::Relaxed);
+    for index in 4..=12 {
+        append(&mut store, 2, index..=index).await;
+    }
+    assert_eq!(store.handle().stats().log_syncs.load(std::sync::atomic::Ordering::Relaxed), syncs);
+    wants_at_every_cut(&disk, synced, &[ids_of(1, 0..=3), ids_of(2, 4..=12)].concat()).await;
+}
+
+#[tokio::test]
+async fn less_than_what_was_synced_is_refused() {
+    let disk = Disk::new();
+    let mut store = disk.store();
+    append(&mut store, 1, 0..=3).await;
+    store.save_vote(&vote(2)).await.expect("a vote is saved");
+    let synced = wal_bytes(&disk);
+    append(&mut store, 2, 4..=6).await;
+    for cut in [1, 20, synced / 2, synced] {
+        let copy = disk.copy();
+        copy.change_wal(|bytes| bytes.truncate(synced - cut));
+        assert!(matches!(copy.refusal(), StoreError::Forgotten { .. } | StoreError::VoteGone { .. }), "cut {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_truncation_and_what_came_after_it_survive_a_power_cut() {
+    let disk = Disk::new();
+    let mut store = disk.store();
+    append(&mut store, 1, 0..=9).await;
+    let before = wal_bytes(&disk);
+    store.truncate_after(Some(id(1, 4))).await.expect("a truncation");
+    append(&mut store, 3, 5..=6).await;
+    append(&mut store, 3, 7..=7).await;
+    // The truncation itself was not synced; the entries that it took were, before it.
+    wants_at_every_cut(&disk, before, &[ids_of(1, 0..=4), ids_of(3, 5..=7)].concat()).await;
+}
+
+#[tokio::test]
+async fn a_purge_that_a_power_cut_took_back_does_no_harm() {
+    let disk = Disk::new();
+    let mut store = disk.store();
+    store.save_vote(&vote(1)).await.expect("a vote is saved");
+    let synced = wal_bytes(&disk);
+    append(&mut store, 1, 0..=5).await;
+    store.purge(id(1, 3)).await.expect("a purge");
+    append(&mut store, 1, 6..=7).await;
+    for length in (synced..=wal_bytes(&disk)).step_by(97) {
+        let copy = disk.copy();
+        copy.change_wal(|bytes| bytes.truncate(length));
+        let found = ids(&mut copy.store()).await;
+        assert!(found == ids_of(1, 0..=7) || found == ids_of(1, 4..=7), "{found:?} at {length}");
+    }
+}
+
+#[tokio::test]
+async fn many_and_large_entries_are_synced_in_the_log_and_not_carried() {
+    let disk = Disk::new();
+    let mut store = disk.store();
+    for index in 0..=2000 {
+        append_unsynced(&mut store, 1, index..=index).await.await.expect("an answer").expect("a sync");
+    }
+    let stats = store.handle();
+    let syncs = stats.stats().log_syncs.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((3..200).contains(&syncs), "{syncs} syncs of the log for 2001 acknowledgements");
+    let large: Vec<_> = (2001..2005).map(|index| super::testing::entry(1, index, 100_000)).collect();
+    openraft::storage::RaftLogStorageExt::blocking_append(&mut store, large).await.expect("entries are appended");
+    assert_eq!(stats.stats().log_syncs.load(std::sync::atomic::Ordering::Relaxed), syncs + 1);
+    assert_eq!(ids(&mut disk.copy().store()).await, ids_of(1, 0..=2004));
+}
+
+#[tokio::test]
+async fn an_older_promise_takes_nothing_from_a_newer_log() {
+    let disk = Disk::new();
+    let mut store = disk.store();
+    append(&mut store, 1, 0..=9).await;
+    let before = disk.copy();
+    store.truncate_after(Some(id(1, 4))).await.expect("a truncation");
+    append(&mut store, 2, 5..=9).await;
+    drop(store);
+    disk.take_promise(&before);
+    assert!(matches!(disk.refusal(), StoreError::Forgotten { .. }));
+}
