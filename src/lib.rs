@@ -1,6 +1,8 @@
 //! Quartermaster: a high-availability license master. The rooms of the house, one sentence each; ARCHITECTURE.md has
 //! the map and the table of who may import whom.
 
+/// Credentials into actors: passwords, tokens, lock-out, rights.
+pub mod access;
 /// Bytes in and out: the one place that names the binary encoding.
 pub mod codec;
 /// The rules: pure functions over one state.
