@@ -5,6 +5,8 @@
 pub mod access;
 /// Bytes in and out: the one place that names the binary encoding.
 pub mod codec;
+/// The languages that clients speak, behind one trait.
+pub mod dialect;
 /// The rules: pure functions over one state.
 pub mod domain;
 /// Who a node is: the cluster's authority, certificates, tickets.

@@ -1,0 +1,381 @@
+//! The languages that clients speak, behind one trait and one path that every request walks.
+//!
+//! A dialect translates; it never decides, retries, forwards or reads a clock. Two dialects never import each other.
+
+pub mod native;
+pub mod reply;
+pub mod request;
+pub mod trouble;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::metrics::{counter, histogram};
+use hyper::Method;
+use tokio::time::{Instant, timeout_at};
+
+use crate::access::{Access, Caller, Denied, Presented};
+use crate::domain::intent::{Command, IdempotencyKey};
+use crate::domain::name::{NAME_CHARS, sha256};
+use crate::domain::record::Outcome;
+use crate::domain::refusal::Refusal;
+use crate::domain::user::Right;
+use crate::metrics;
+use crate::replica::{Answer, Consistency, Replica, Unavailable, View};
+use reply::Reply;
+use request::{Body, Head, Request};
+use trouble::{Malformed, Trouble};
+
+/// Longest `Idempotency-Key`.
+pub const KEY_BYTES: usize = 255;
+
+/// What bounds a request; a node's configuration may change it.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest body (L1).
+    pub body_bytes: usize,
+    /// Largest license document (L1).
+    pub license_bytes: usize,
+    /// Largest body of a request without a credential (L1).
+    pub login_bytes: usize,
+    /// Longest stream of usage reports (decision 17).
+    pub stream_bytes: usize,
+    /// How long one piece of a stream may take.
+    pub piece: Duration,
+    /// How long a stream or a long poll may take beyond a request's own deadline.
+    pub stream: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body_bytes: 1 << 20,
+            license_bytes: 256 << 10,
+            login_bytes: 8 << 10,
+            stream_bytes: 64 << 20,
+            piece: Duration::from_secs(30),
+            stream: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What every dialect works with.
+pub struct Context {
+    /// The replicated truth.
+    pub replica: Replica,
+    /// The gatekeeper.
+    pub access: Access,
+    /// What bounds a request.
+    pub limits: Limits,
+}
+
+impl Context {
+    /// A context around a replica.
+    #[must_use]
+    pub fn new(replica: Replica, limits: Limits) -> Context {
+        Context { access: Access::new(replica.clone()), replica, limits }
+    }
+}
+
+/// Who may call an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Anybody, without a credential (decision 16).
+    Nobody,
+    /// Anybody with a good credential; what they may see or do depends on whose it is.
+    Somebody,
+    /// Somebody with this right.
+    Right(Right),
+}
+
+/// One request on its way through a dialect.
+pub struct Call<E> {
+    /// What the dialect works with.
+    pub cx: Arc<Context>,
+    /// The request's head.
+    pub head: Head,
+    /// What is asked.
+    pub endpoint: E,
+    /// The body, not read yet.
+    pub body: Body,
+    /// Who asks; `None` for public endpoints only.
+    pub caller: Option<Caller>,
+    /// The state that the caller was authenticated by; a read answers from it.
+    pub view: Option<View>,
+}
+
+/// A language.
+pub trait Dialect: 'static {
+    /// Its name in metrics and logs.
+    const NAME: &'static str;
+    /// What can be asked.
+    type Endpoint: Send + Sync + 'static;
+
+    /// Path and method into an endpoint.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn parse(head: &Head) -> Result<Self::Endpoint, Malformed>;
+    /// The endpoint's path as metrics name it: a template, never a name from a client.
+    fn route(endpoint: &Self::Endpoint) -> &'static str;
+    /// Who may call it.
+    fn needs(endpoint: &Self::Endpoint) -> Needs;
+    /// Whether it answers beyond a request's own deadline: streams and long polls.
+    fn is_long(endpoint: &Self::Endpoint) -> bool;
+    /// Answers it.
+    fn answer(call: Call<Self::Endpoint>) -> impl Future<Output = (Result<Reply, Trouble>, Body)> + Send;
+    /// Words a trouble in the dialect's own shape.
+    fn trouble(head: &Head, trouble: &Trouble) -> Reply;
+}
+
+/// The dialects that there are. The other products' come with their own rooms, one arm each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Our own `/api/v1`; it also words what no dialect claims.
+    Native,
+}
+
+impl Language {
+    /// The first segment picks the dialect.
+    #[must_use]
+    pub fn of_path(_path: &[String]) -> Language {
+        Language::Native
+    }
+
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Language::Native => native::Native::NAME,
+        }
+    }
+
+    /// Words a trouble from before a dialect was asked.
+    #[must_use]
+    pub fn trouble(self, head: &Head, trouble: &Trouble) -> Reply {
+        match self {
+            Language::Native => native::Native::trouble(head, trouble),
+        }
+    }
+
+    /// Answers a request.
+    pub async fn serve(self, cx: Arc<Context>, request: Request) -> Reply {
+        match self {
+            Language::Native => serve::<native::Native>(cx, request).await,
+        }
+    }
+}
+
+/// The one path that every request walks: parse, let in, answer, word what went wrong, count.
+pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
+    let begun = Instant::now();
+    let Request { head, body } = request;
+    let (route, result, mut rest) = match D::parse(&head) {
+        Ok(endpoint) => {
+            let route = D::route(&endpoint);
+            let deadline = head.deadline + if D::is_long(&endpoint) { cx.limits.stream } else { Duration::ZERO };
+            let write = head.method != Method::GET && head.method != Method::HEAD;
+            match timeout_at(deadline, let_in::<D>(cx, head.clone(), endpoint, body)).await {
+                Ok((result, rest)) => (route, result, rest),
+                Err(_elapsed) => (route, Err(Trouble::TooLate { write }), Body::from(bytes::Bytes::new())),
+            }
+        }
+        Err(malformed) => ("other", Err(malformed.into()), body),
+    };
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(trouble) => {
+            rest.drain().await;
+            count_trouble(D::NAME, &trouble);
+            D::trouble(&head, &trouble)
+        }
+    };
+    let code = reply.status.as_u16().to_string();
+    let method = method_label(&head.method);
+    counter!(metrics::HTTP_REQUESTS, "dialect" => D::NAME, "route" => route, "method" => method, "code" => code)
+        .increment(1);
+    histogram!(metrics::HTTP_REQUEST_DURATION, "dialect" => D::NAME, "route" => route)
+        .record(begun.elapsed().as_secs_f64());
+    reply.with("quartermaster-request-id", &head.id)
+}
+
+/// A method from a bounded set: a client may send any word.
+fn method_label(method: &Method) -> &'static str {
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+        .iter()
+        .zip(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+        .find_map(|(known, label)| (known == method).then_some(label))
+        .unwrap_or("other")
+}
+
+fn count_trouble(dialect: &'static str, trouble: &Trouble) {
+    if let Trouble::Denied(denied) = trouble {
+        counter!(metrics::AUTH_FAILURES, "dialect" => dialect, "reason" => denied.reason()).increment(1);
+        if matches!(denied, Denied::LockedOut { .. } | Denied::Busy) {
+            counter!(metrics::RATE_LIMITED, "dialect" => dialect).increment(1);
+        }
+    }
+}
+
+async fn let_in<D: Dialect>(
+    cx: Arc<Context>,
+    head: Head,
+    endpoint: D::Endpoint,
+    body: Body,
+) -> (Result<Reply, Trouble>, Body) {
+    let needs = D::needs(&endpoint);
+    let let_in = match needs {
+        Needs::Nobody => Ok(None),
+        Needs::Somebody | Needs::Right(_) => caller(&cx, &head, needs).await.map(Some),
+    };
+    match let_in {
+        Ok(known) => {
+            let (caller, view) = known.unzip();
+            D::answer(Call { cx, head, endpoint, body, caller, view }).await
+        }
+        Err(trouble) => (Err(trouble), body),
+    }
+}
+
+/// Authenticates and checks the right. A read is authenticated by the view that answers it; a write by what this node
+/// has, and, if that says no, by what the cluster has: `decide` checks again anyway.
+async fn caller(cx: &Context, head: &Head, needs: Needs) -> Result<(Caller, View), Trouble> {
+    let presented = Presented::of(&head.headers)?;
+    let reads = head.method == Method::GET || head.method == Method::HEAD;
+    let stale = !reads || consistency(head)? == Consistency::Stale;
+    let view =
+        cx.replica.view(if stale { Consistency::Stale } else { Consistency::Linearizable }, head.deadline).await?;
+    let first = admit(cx, &presented, &view, head, needs).await;
+    match first {
+        Ok(caller) => Ok((caller, view)),
+        Err(denied @ (Denied::Busy | Denied::LockedOut { .. })) => Err(denied.into()),
+        Err(denied) if reads => Err(denied.into()),
+        Err(denied) => {
+            let fresh = cx.replica.view(Consistency::Linearizable, head.deadline).await?;
+            if fresh.state.heads.seq == view.state.heads.seq {
+                return Err(denied.into());
+            }
+            if let (Denied::Wrong, Presented::Password { user, .. }) = (denied, &presented) {
+                let version = |view: &View| view.state.users.get(user.as_str()).map(|user| user.password_version);
+                if version(&fresh) == version(&view) {
+                    return Err(denied.into());
+                }
+            }
+            let caller = admit(cx, &presented, &fresh, head, needs).await?;
+            Ok((caller, fresh))
+        }
+    }
+}
+
+async fn admit(cx: &Context, presented: &Presented, view: &View, head: &Head, needs: Needs) -> Result<Caller, Denied> {
+    let caller = cx.access.authenticate(presented, &view.state, head.peer).await?;
+    if let Needs::Right(right) = needs {
+        caller.must(right)?;
+    }
+    Ok(caller)
+}
+
+/// How fresh a read must be: `?consistency=stale` is for those who would rather have an old answer than none.
+///
+/// # Errors
+/// When the parameter is neither `stale` nor `linearizable`.
+pub fn consistency(head: &Head) -> Result<Consistency, Malformed> {
+    match head.param("consistency") {
+        None | Some("linearizable" | "") => Ok(Consistency::Linearizable),
+        Some("stale") => Ok(Consistency::Stale),
+        Some(other) => {
+            let what = format!("{other:?} is neither linearizable nor stale");
+            Err(Malformed::BadQuery { name: "consistency", what })
+        }
+    }
+}
+
+/// The caller's own key for a write. Its body hash leaves secrets out: it goes into the log.
+///
+/// # Errors
+/// When the header is empty or too long.
+pub fn idempotency_key(head: &Head, body: &[u8]) -> Result<Option<IdempotencyKey>, Malformed> {
+    let Some(value) = head.headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=KEY_BYTES).contains(&key.len()));
+    let key = key.ok_or_else(|| Malformed::BadHeader {
+        name: "Idempotency-Key",
+        what: format!("1 to {KEY_BYTES} visible ASCII characters"),
+    })?;
+    let path = head.path.join("/");
+    let hash = sha256(&[head.method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", body]);
+    Ok(Some(IdempotencyKey { key: key.into(), body: hash }))
+}
+
+impl<E> Call<E> {
+    /// The state that the caller was authenticated by.
+    ///
+    /// # Panics
+    /// When called for a public endpoint, which has none: a slip of its answer.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        self.view.as_ref().expect("only public endpoints have no view")
+    }
+
+    /// Who asks.
+    ///
+    /// # Panics
+    /// When called for a public endpoint: a slip of its answer.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        self.caller.as_ref().expect("only public endpoints have no caller")
+    }
+
+    /// Has a command decided as this caller; `body` is what the caller's idempotency key stands for. A rule's no
+    /// becomes a trouble here, in one place.
+    ///
+    /// # Errors
+    /// A rule's no, or this node's.
+    pub async fn submit(&self, command: Command, body: &[u8]) -> Result<Answer, Trouble> {
+        let key = idempotency_key(&self.head, body)?;
+        let actor = self.caller().actor.clone();
+        let first = submit(&self.cx, actor.clone(), key.clone(), command.clone(), self.head.deadline).await;
+        if !matches!(first, Err(Trouble::Refused(Refusal::CredentialStale))) {
+            return first;
+        }
+        // This node was behind when it looked: the credential may be good in its newer version.
+        let presented = Presented::of(&self.head.headers)?;
+        let fresh = self.cx.replica.view(Consistency::Linearizable, self.head.deadline).await?;
+        let caller = self.cx.access.authenticate(&presented, &fresh.state, self.head.peer).await?;
+        if caller.actor == actor {
+            return first;
+        }
+        submit(&self.cx, caller.actor, key, command, self.head.deadline).await
+    }
+}
+
+/// Has a command decided; a rule's no becomes a trouble.
+///
+/// # Errors
+/// A rule's no, or this node's.
+pub async fn submit(
+    cx: &Context,
+    actor: crate::domain::user::Actor,
+    key: Option<IdempotencyKey>,
+    command: Command,
+    deadline: Instant,
+) -> Result<Answer, Trouble> {
+    let answer = cx.replica.submit(actor, key, command, deadline).await?;
+    match &answer.outcome {
+        Outcome::Done(_) => Ok(answer),
+        Outcome::Refused(refusal) => Err(Trouble::Refused(refusal.clone())),
+        Outcome::Repeated { seq } => {
+            Err(Unavailable::NotServing(format!("record {seq}, which answers this, cannot be read")).into())
+        }
+    }
+}
+
+/// Shortens a client's word for a message.
+#[must_use]
+pub fn shown(word: &str) -> String {
+    if word.chars().count() <= NAME_CHARS {
+        word.to_owned()
+    } else {
+        word.chars().take(NAME_CHARS).chain(['…']).collect()
+    }
+}

@@ -1,0 +1,129 @@
+//! Endpoints into commands or views, and those into replies: translate, submit, render.
+
+mod account;
+mod cluster;
+mod history;
+mod journal;
+mod license;
+mod list;
+mod pool;
+pub(super) mod settings;
+mod slave;
+mod usage;
+
+use hyper::StatusCode;
+use serde::de::DeserializeOwned;
+
+use super::endpoint::{Endpoint, Matched};
+use super::wire;
+use crate::dialect::reply::Reply;
+use crate::dialect::request::check_encoding;
+use crate::dialect::trouble::Trouble;
+use crate::dialect::{Call, consistency};
+use crate::replica::Consistency;
+
+type Asked = Call<Matched>;
+type Result<T = Reply> = std::result::Result<T, Trouble>;
+
+/// Answers one call.
+pub(super) async fn answer(call: &mut Asked) -> Result {
+    let endpoint = call.endpoint.endpoint.clone();
+    let reply = match endpoint {
+        Endpoint::Options(allow) => Ok(Reply::empty(StatusCode::NO_CONTENT).with("allow", &allow)),
+        Endpoint::OpenApi => Ok(Reply::ok(&super::openapi::document())),
+        Endpoint::Login
+        | Endpoint::Logout
+        | Endpoint::WhoAmI
+        | Endpoint::ListUsers
+        | Endpoint::CreateUser
+        | Endpoint::GetUser(_)
+        | Endpoint::EditUser(_)
+        | Endpoint::DeleteUser(_)
+        | Endpoint::SetPassword(_)
+        | Endpoint::UserRights(_)
+        | Endpoint::ListRoles
+        | Endpoint::GetRole(_)
+        | Endpoint::PutRole(_)
+        | Endpoint::DeleteRole(_)
+        | Endpoint::ListTokens
+        | Endpoint::CreateToken
+        | Endpoint::DeleteToken(_) => Box::pin(account::answer(call, endpoint)).await,
+        Endpoint::ListKeys
+        | Endpoint::TrustKey
+        | Endpoint::GetKey(_)
+        | Endpoint::DistrustKey(_)
+        | Endpoint::ListLicenses
+        | Endpoint::InstallLicense
+        | Endpoint::GetLicense(_)
+        | Endpoint::RemoveLicense(_)
+        | Endpoint::LicenseText(_)
+        | Endpoint::Grant
+        | Endpoint::ListGroups
+        | Endpoint::GetGroup(_)
+        | Endpoint::ActivateGroup(_)
+        | Endpoint::ListStacks
+        | Endpoint::GetStack(_) => Box::pin(license::answer(call, endpoint)).await,
+        Endpoint::ListPools
+        | Endpoint::CreatePool
+        | Endpoint::GetPool(_)
+        | Endpoint::EditPool(_)
+        | Endpoint::DeletePool(_) => Box::pin(pool::answer(call, endpoint)).await,
+        Endpoint::ListSlaves
+        | Endpoint::GetSlave(_)
+        | Endpoint::EditSlave(_)
+        | Endpoint::ForgetSlave(_)
+        | Endpoint::ListMessages
+        | Endpoint::GetMessage(_) => Box::pin(slave::answer(call, endpoint)).await,
+        Endpoint::ReportUsage => Box::pin(usage::report(call)).await,
+        Endpoint::UsageDays => history::days(call),
+        Endpoint::GetSettings | Endpoint::ChangeSettings => Box::pin(settings::answer(call, endpoint)).await,
+        Endpoint::GetCluster
+        | Endpoint::CreateTicket
+        | Endpoint::RevokeTicket(_)
+        | Endpoint::Promote(_)
+        | Endpoint::RemoveMember(_)
+        | Endpoint::TransferLeader => Box::pin(cluster::answer(call, endpoint)).await,
+        Endpoint::ListJournal | Endpoint::JournalDigest | Endpoint::GetRecord(_) => {
+            Box::pin(journal::answer(call, endpoint)).await
+        }
+    }?;
+    aged(call, reply)
+}
+
+/// A stale answer says how old it is.
+fn aged(call: &Asked, reply: Reply) -> Result {
+    match &call.view {
+        Some(view) if consistency(&call.head)? == Consistency::Stale => {
+            Ok(reply.with("quartermaster-age-ms", &view.age.as_millis().to_string()))
+        }
+        Some(_) | None => Ok(reply),
+    }
+}
+
+impl Asked {
+    /// The body as JSON, and the bytes that an idempotency key stands for.
+    async fn json<T: DeserializeOwned>(&mut self) -> Result<(T, bytes::Bytes)> {
+        let body = self.body.read(&self.head, self.cx.limits.body_bytes).await?;
+        Ok((wire::read(&body)?, body))
+    }
+
+    /// Refuses a body where none belongs; an empty one, or `{}`, is fine.
+    async fn no_body(&mut self) -> Result<()> {
+        check_encoding(&self.head)?;
+        self.body.read(&self.head, self.cx.limits.login_bytes).await?;
+        Ok(())
+    }
+}
+
+/// Done, and nothing to say.
+fn done() -> Reply {
+    Reply::empty(StatusCode::NO_CONTENT)
+}
+
+fn missing(what: &'static str, name: &str) -> Trouble {
+    Trouble::NotFound { what, name: name.to_owned() }
+}
+
+fn bad_body(what: impl Into<String>) -> Trouble {
+    crate::dialect::trouble::Malformed::BadBody { what: what.into() }.into()
+}

@@ -1,0 +1,50 @@
+//! Our own API, `/api/v1`: JSON over HTTP, written as a dialect so that it obeys the same trait, errors, metrics and
+//! tests as the products' own.
+
+mod answer;
+pub mod endpoint;
+mod event;
+pub mod openapi;
+mod refusal;
+pub mod routes;
+mod trouble;
+pub mod wire;
+
+use super::reply::Reply;
+use super::request::{Body, Head};
+use super::trouble::{Malformed, Trouble};
+use super::{Call, Dialect, Needs};
+use endpoint::{Endpoint, Matched};
+
+/// The dialect.
+pub struct Native;
+
+impl Dialect for Native {
+    const NAME: &'static str = "native";
+    type Endpoint = Matched;
+
+    fn parse(head: &Head) -> Result<Matched, Malformed> {
+        endpoint::parse(&head.method, &head.path)
+    }
+
+    fn route(endpoint: &Matched) -> &'static str {
+        endpoint.route.path
+    }
+
+    fn needs(endpoint: &Matched) -> Needs {
+        endpoint.route.needs
+    }
+
+    fn is_long(endpoint: &Matched) -> bool {
+        matches!(endpoint.endpoint, Endpoint::ReportUsage | Endpoint::ListJournal)
+    }
+
+    async fn answer(mut call: Call<Matched>) -> (Result<Reply, Trouble>, Body) {
+        let result = answer::answer(&mut call).await;
+        (result, call.body)
+    }
+
+    fn trouble(head: &Head, trouble: &Trouble) -> Reply {
+        trouble::reply(head, trouble)
+    }
+}

@@ -1,0 +1,267 @@
+//! A rule's no in words: a code for programs, a sentence and a hint for people, and the numbers. No `_` arm: a new refusal
+//! stops the build here until it is worded.
+
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use super::wire::{stamp, time};
+use crate::dialect::shown;
+use crate::domain::name::hex;
+use crate::domain::refusal::Refusal;
+
+/// A no in words.
+pub(super) struct Worded {
+    /// The status.
+    pub(super) status: StatusCode,
+    /// The code.
+    pub(super) code: &'static str,
+    /// What happened.
+    pub(super) message: String,
+    /// The numbers and names in it.
+    pub(super) numbers: Value,
+    /// What helps.
+    pub(super) hint: &'static str,
+}
+
+fn worded(status: StatusCode, code: &'static str, message: String, numbers: Value, hint: &'static str) -> Worded {
+    Worded { status, code, message, numbers, hint }
+}
+
+fn missing(code: &'static str, what: &str, name: &str, hint: &'static str) -> Worded {
+    worded(StatusCode::NOT_FOUND, code, format!("no such {what}: {}", shown(name)), json!({"name": shown(name)}), hint)
+}
+
+fn conflict(code: &'static str, message: String, numbers: Value, hint: &'static str) -> Worded {
+    worded(StatusCode::CONFLICT, code, message, numbers, hint)
+}
+
+fn bad(code: &'static str, message: String, numbers: Value, hint: &'static str) -> Worded {
+    worded(StatusCode::BAD_REQUEST, code, message, numbers, hint)
+}
+
+/// Words any refusal.
+#[expect(clippy::too_many_lines, reason = "one arm a refusal, and no `_` arm")]
+pub(super) fn word(refusal: &Refusal) -> Worded {
+    match refusal {
+        Refusal::RuleBroken { .. } => worded(
+            StatusCode::CONFLICT,
+            "rule_broken",
+            "a rule failed on this request; nothing was changed".to_owned(),
+            json!({}),
+            "this is a bug: report it with the node's log",
+        ),
+        Refusal::ClusterState { initialized } => conflict(
+            "cluster_state",
+            state_message(*initialized),
+            json!({"initialized": initialized}),
+            "start the node with `quartermaster serve`",
+        ),
+        Refusal::CredentialStale => worded(
+            StatusCode::UNAUTHORIZED,
+            "credential_stale",
+            "the password or token was changed or ended meanwhile".to_owned(),
+            json!({}),
+            "log in again",
+        ),
+        Refusal::NotAllowed { needs } => worded(
+            StatusCode::FORBIDDEN,
+            "not_allowed",
+            format!("this needs the right {}", needs.name()),
+            json!({"needs": needs.name()}),
+            "ask an administrator for a role that has it",
+        ),
+        Refusal::IdempotencyMismatch { key } => worded(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency_mismatch",
+            format!("the idempotency key {} came with another request before", shown(key)),
+            json!({"key": shown(key)}),
+            "use a fresh key for each request, and the same one only to repeat it",
+        ),
+        Refusal::BadName { what, name } => bad(
+            "bad_name",
+            format!("no good name for a {what}: {:?}", shown(name)),
+            json!({"what": what, "name": shown(name)}),
+            "1 to 100 characters, no control characters, no slash",
+        ),
+        Refusal::OutOfRange { what, asked, least, most } => bad(
+            "out_of_range",
+            format!("{what} is {least} to {most}, not {asked}"),
+            json!({"what": what, "asked": asked, "least": least, "most": most}),
+            "choose a number within these bounds",
+        ),
+        Refusal::RulesUnknown { asked, current, newest } => bad(
+            "rules_unknown",
+            format!("rules {asked} cannot follow rules {current}; the newest known are {newest}"),
+            json!({"asked": asked, "current": current, "newest": newest}),
+            "upgrade every node first",
+        ),
+        Refusal::TooMany { what, limit } => conflict(
+            "too_many",
+            format!("there are {limit} {what} already, which is the most"),
+            json!({"what": what, "limit": limit}),
+            "remove some that are not needed any more",
+        ),
+        Refusal::NoSuchKey { key } => missing("no_such_key", "key", key, "see the list of keys"),
+        Refusal::KeyExists { key } => conflict(
+            "key_exists",
+            format!("key {} is trusted already", shown(key)),
+            json!({"key": shown(key)}),
+            "nothing is left to do",
+        ),
+        Refusal::KeyDistrusted { key, since } => conflict(
+            "key_distrusted",
+            format!("key {} is trusted no more since {}", shown(key), stamp(*since)),
+            json!({"key": shown(key), "since": stamp(*since)}),
+            "have the license signed again with a key that is trusted",
+        ),
+        Refusal::NoSuchLicense { license } => {
+            missing("no_such_license", "license", license, "see the list of licenses")
+        }
+        Refusal::LicenseExists { license } => conflict(
+            "license_exists",
+            format!("license {} is installed already", hex(license)),
+            json!({"license": hex(license)}),
+            "nothing is left to do",
+        ),
+        Refusal::LicenseExpired { expired } => bad(
+            "license_expired",
+            format!("the license ended at {}", stamp(*expired)),
+            json!({"expired": time(*expired)}),
+            "ask its issuer for a new one",
+        ),
+        Refusal::LastLicenseOfActiveGroup { group } => conflict(
+            "last_license_of_active_group",
+            format!("this is the last license of the active group {}", shown(group)),
+            json!({"group": shown(group)}),
+            "install another one or activate another group first",
+        ),
+        Refusal::BadStack { stack, group } => bad(
+            "bad_stack",
+            format!("stack {} cannot be in group {}", shown(stack), shown(group)),
+            json!({"stack": shown(stack), "group": shown(group)}),
+            "a stack stays in the group of its first license; ask the issuer",
+        ),
+        Refusal::TrialUsed => conflict(
+            "trial_used",
+            "the trial was granted once in this cluster's life already".to_owned(),
+            json!({}),
+            "install a license",
+        ),
+        Refusal::NoSuchGroup { group } => missing("no_such_group", "group", group, "see the list of groups"),
+        Refusal::GroupUnavailable { group } => conflict(
+            "group_unavailable",
+            format!("group {} cannot be activated: it has no stack, or is a trial that was left", shown(group)),
+            json!({"group": shown(group)}),
+            "install a license of that group first",
+        ),
+        Refusal::NoSuchStack { stack } => missing("no_such_stack", "stack", stack, "see the list of stacks"),
+        Refusal::NoSuchPool { pool } => missing("no_such_pool", "pool", pool, "see the list of pools"),
+        Refusal::PoolExists { pool } => conflict(
+            "pool_exists",
+            format!("pool {} exists", shown(pool)),
+            json!({"pool": shown(pool)}),
+            "edit it, or choose another name",
+        ),
+        Refusal::PoolIsFixed { pool, stack } => conflict(
+            "pool_is_fixed",
+            format!("pool {} belongs to stack {}, whose pools are fixed", shown(pool), shown(stack)),
+            json!({"pool": shown(pool), "stack": shown(stack)}),
+            "pools can be changed in stacks of group Enterprise only",
+        ),
+        Refusal::StackNotPoolable { stack } => bad(
+            "stack_not_poolable",
+            format!("stack {} takes no pools", shown(stack)),
+            json!({"stack": shown(stack)}),
+            "pools are made in stacks of group Enterprise only",
+        ),
+        Refusal::MaxPoolExists { pool } => conflict(
+            "max_pool_exists",
+            format!("pool {} has what the stack leaves (MAX), and a stack has one such pool", shown(pool)),
+            json!({"pool": shown(pool)}),
+            "give a number of bytes, or give the other pool one first",
+        ),
+        Refusal::QuotaBeyondStack { asked_bytes, free_bytes } => conflict(
+            "quota_beyond_stack",
+            format!("{asked_bytes} bytes are more than the stack has left: {free_bytes}"),
+            json!({"asked_bytes": asked_bytes, "free_bytes": free_bytes}),
+            "ask for less, or make another pool of the stack smaller first",
+        ),
+        Refusal::CatchAllExists { pool } => conflict(
+            "catch_all_exists",
+            format!("pool {} takes all slaves (*) already", shown(pool)),
+            json!({"pool": shown(pool)}),
+            "name the slaves, or take `*` out of that pool first",
+        ),
+        Refusal::SlaveInOtherPool { slave, pool } => conflict(
+            "slave_in_other_pool",
+            format!("slave {} is named by pool {}", shown(slave), shown(pool)),
+            json!({"slave": shown(slave), "pool": shown(pool)}),
+            "take it out of that pool first",
+        ),
+        Refusal::NoSuchSlave { slave } => {
+            missing("no_such_slave", "slave", slave, "a slave is known once it has reported")
+        }
+        Refusal::SlaveReportedToday { slave } => conflict(
+            "slave_reported_today",
+            format!("slave {} has used something on the open license day", shown(slave)),
+            json!({"slave": shown(slave)}),
+            "forget it when the day is closed",
+        ),
+        Refusal::NoSuchUser { user } => missing("no_such_user", "user", user, "see the list of users"),
+        Refusal::UserExists { user } => conflict(
+            "user_exists",
+            format!("user {} exists", shown(user)),
+            json!({"user": shown(user)}),
+            "choose another name",
+        ),
+        Refusal::LastAdministrator { user } => conflict(
+            "last_administrator",
+            format!("{} is the last enabled user that may manage users", shown(user)),
+            json!({"user": shown(user)}),
+            "give another user that right first",
+        ),
+        Refusal::NoSuchRole { role } => missing("no_such_role", "role", role, "see the list of roles"),
+        Refusal::RoleIsBuiltin { role } => conflict(
+            "role_is_builtin",
+            format!("role {} came with the cluster", shown(role)),
+            json!({"role": shown(role)}),
+            "make another role",
+        ),
+        Refusal::RoleInUse { role, user } => conflict(
+            "role_in_use",
+            format!("{} has role {}", shown(user), shown(role)),
+            json!({"role": shown(role), "user": shown(user)}),
+            "take the role from its users first",
+        ),
+        Refusal::RightBeyondOwn { right } => worded(
+            StatusCode::FORBIDDEN,
+            "right_beyond_own",
+            format!("nobody can give a right that they do not have: {}", right.name()),
+            json!({"right": right.name()}),
+            "ask somebody who has it",
+        ),
+        Refusal::NoSuchToken { id } => missing("no_such_token", "token", &id.to_string(), "see the list of tokens"),
+        Refusal::NoSuchTicket { node } => {
+            missing("no_such_ticket", "ticket for node", &node.to_string(), "make a new ticket: each is good once")
+        }
+        Refusal::TicketExpired { node, expired } => conflict(
+            "ticket_expired",
+            format!("the ticket for node {node} ended at {}", stamp(*expired)),
+            json!({"node": node, "expired": stamp(*expired)}),
+            "make a new ticket",
+        ),
+        Refusal::NoSuchNode { node } => missing("no_such_node", "node", &node.to_string(), "see the cluster's members"),
+        Refusal::NodeWasRemoved { node } => conflict(
+            "node_was_removed",
+            format!("node {node} was removed for good"),
+            json!({"node": node}),
+            "make a ticket and join under a new id",
+        ),
+    }
+}
+
+fn state_message(initialized: bool) -> String {
+    if initialized { "the cluster was initialized already".to_owned() } else { "the log has no cluster yet".to_owned() }
+}

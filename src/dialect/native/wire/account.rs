@@ -1,0 +1,182 @@
+//! Users, roles, tokens.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A password in clear: it shows in no log.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Asks for a session.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoginRequest {
+    /// The user.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+    /// How long the token is to be good; at most the cluster's session length, which is the default.
+    pub ttl_ms: Option<u64>,
+    /// What its owner calls it.
+    #[serde(default)]
+    pub label: String,
+}
+
+/// A session.
+#[derive(Serialize, ToSchema)]
+pub struct LoginAnswer {
+    /// The token: send it as `Authorization: Bearer TOKEN`. It is not shown again.
+    pub token: String,
+    /// Its id, for listing and revoking.
+    pub token_id: u64,
+    /// Whose it is.
+    pub username: String,
+    /// When it ends.
+    pub expires: Option<String>,
+}
+
+/// Who a credential belongs to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Identity {
+    /// The user.
+    pub username: String,
+    /// `password` or `token`.
+    pub credential: &'static str,
+    /// The token's id.
+    pub token_id: Option<u64>,
+    /// Its roles.
+    pub roles: Vec<String>,
+    /// What they allow together.
+    pub rights: Vec<&'static str>,
+    /// The one slave that it may report for.
+    pub slave: Option<String>,
+}
+
+/// Asks for a user.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    /// Its name.
+    pub name: String,
+    /// Its password, 8 to 1024 bytes.
+    pub password: Secret,
+    /// Its roles.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// The one slave that it may report for.
+    pub slave: Option<String>,
+}
+
+/// Changes to a user; absent fields stay.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserChanges {
+    /// Its roles from now on.
+    pub roles: Option<Vec<String>>,
+    /// Whether it is refused.
+    pub disabled: Option<bool>,
+    /// The one slave that it may report for; null lifts the limit.
+    #[serde(default, deserialize_with = "super::clearable")]
+    #[schema(value_type = Option<String>)]
+    pub slave: Option<Option<String>>,
+}
+
+/// A new password.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPassword {
+    /// 8 to 1024 bytes.
+    pub password: Secret,
+}
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// Its roles.
+    pub roles: Vec<String>,
+    /// Whether it is refused.
+    pub disabled: bool,
+    /// The one slave that it may report for.
+    pub slave: Option<String>,
+    /// When it was created.
+    pub created: String,
+}
+
+/// What a user's roles allow.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Rights {
+    /// The user.
+    pub name: String,
+    /// What its roles allow together.
+    pub rights: Vec<&'static str>,
+}
+
+/// A role's rights.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleRights {
+    /// What it allows.
+    pub rights: Vec<String>,
+}
+
+/// A role.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// What it allows.
+    pub rights: Vec<&'static str>,
+    /// Whether it came with the cluster and cannot be changed.
+    pub builtin: bool,
+}
+
+/// Asks for an API token.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// Whose; another user's needs `manage_users`.
+    pub user: Option<String>,
+    /// What its owner calls it.
+    #[serde(default)]
+    pub label: String,
+    /// How long it is good; default one year.
+    pub ttl_ms: Option<u64>,
+}
+
+/// A token, once.
+#[derive(Serialize, ToSchema)]
+pub struct TokenAnswer {
+    /// The token. It is not shown again.
+    pub token: String,
+    /// The token's other facts.
+    #[serde(flatten)]
+    pub facts: Token,
+}
+
+/// A token without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Token {
+    /// Its id.
+    pub id: u64,
+    /// Whose it is.
+    pub user: String,
+    /// `session` or `api`.
+    pub kind: &'static str,
+    /// What its owner calls it.
+    pub label: String,
+    /// When it was made.
+    pub created: String,
+    /// When it ends.
+    pub expires: Option<String>,
+}

@@ -1,0 +1,132 @@
+//! Keys, licenses, groups, stacks.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Asks to trust a key.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// The public key: PEM, or base64 of the 32 bytes of an Ed25519 key.
+    pub public_key: String,
+    /// What the operator calls it.
+    #[serde(default)]
+    pub label: String,
+}
+
+/// An issuer's key.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Key {
+    /// Its id.
+    pub id: String,
+    /// `ed25519` or `rsa2048`.
+    pub algorithm: &'static str,
+    /// What the operator calls it.
+    pub label: String,
+    /// The public key as PEM.
+    pub public_key: String,
+    /// Since when it is trusted.
+    pub trusted_since: String,
+    /// Since when it is trusted no more.
+    pub distrusted_since: Option<String>,
+}
+
+/// Asks for a license without an issuer.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRequest {
+    /// `splunk_free`, `splunk_forwarder` or `splunk_trial`.
+    pub grant: String,
+}
+
+/// A license, without its document.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct License {
+    /// SHA-256 of its signed bytes.
+    pub id: String,
+    /// The document's format.
+    pub format: &'static str,
+    /// `valid`, `expired`, `not_yet_valid` or `untrusted`.
+    pub state: &'static str,
+    /// The key that signed it.
+    pub key: Option<String>,
+    /// What its issuer calls it.
+    pub label: String,
+    /// Whom it was issued to.
+    pub owner: String,
+    /// What kind of license it is.
+    pub kind: String,
+    /// The issuer's own id.
+    pub issue: String,
+    /// When it was issued.
+    pub created: String,
+    /// When it begins to count.
+    pub starts: String,
+    /// When it ends; null for perpetual ones.
+    pub expires: Option<String>,
+    /// When it was installed; null for a dry run.
+    pub installed: Option<String>,
+    /// What it entitles to.
+    pub terms: Vec<Term>,
+}
+
+/// Metered volume a day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Term {
+    /// The group.
+    pub group: String,
+    /// The stack that it adds to.
+    pub stack: String,
+    /// Bytes a day.
+    pub quota_bytes: u64,
+    /// How many warnings within the window make a violation.
+    pub max_violations: u32,
+    /// The window in days.
+    pub window_days: u32,
+    /// Features.
+    pub features: Vec<String>,
+    /// Allowed sourcetypes; empty: all.
+    pub sourcetypes: Vec<String>,
+}
+
+/// A license group.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Whether it is the active one.
+    pub active: bool,
+    /// Its stacks.
+    pub stacks: Vec<String>,
+}
+
+/// A stack.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Stack {
+    /// Its id.
+    pub id: String,
+    /// Its group.
+    pub group: String,
+    /// Whether its group is the active one.
+    pub active: bool,
+    /// The label of its first license.
+    pub label: String,
+    /// The kind of its licenses.
+    pub kind: String,
+    /// What its licenses add up to, a day.
+    pub quota_bytes: u64,
+    /// What was used today.
+    pub used_bytes: u64,
+    /// How many warnings within the window make a violation.
+    pub max_violations: u32,
+    /// The window in days.
+    pub window_days: u32,
+    /// Features.
+    pub features: Vec<String>,
+    /// Allowed sourcetypes; null: all.
+    pub sourcetypes: Option<Vec<String>>,
+    /// Its pools.
+    pub pools: Vec<String>,
+    /// Ids of its licenses that count.
+    pub licenses: Vec<String>,
+}
