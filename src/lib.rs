@@ -9,6 +9,8 @@ pub mod codec;
 pub mod dialect;
 /// The rules: pure functions over one state.
 pub mod domain;
+/// Listeners, TLS, limits, the door, health and metrics endpoints: the only room that names warp.
+pub mod http;
 /// Who a node is: the cluster's authority, certificates, tickets.
 pub mod identity;
 /// Every metric's name, kind and help, in one table.
