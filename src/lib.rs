@@ -3,6 +3,8 @@
 
 /// Credentials into actors: passwords, tokens, lock-out, rights.
 pub mod access;
+/// An HTTP client that knows several nodes and never does a write twice.
+pub mod client;
 /// Bytes in and out: the one place that names the binary encoding.
 pub mod codec;
 /// The languages that clients speak, behind one trait.
