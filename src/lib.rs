@@ -7,6 +7,8 @@ pub mod access;
 pub mod client;
 /// Bytes in and out: the one place that names the binary encoding.
 pub mod codec;
+/// What a node is told: defaults, file, environment, flags.
+pub mod config;
 /// The languages that clients speak, behind one trait.
 pub mod dialect;
 /// The rules: pure functions over one state.
