@@ -3,6 +3,8 @@
 
 /// Credentials into actors: passwords, tokens, lock-out, rights.
 pub mod access;
+/// The command line: one file a noun.
+pub mod cli;
 /// An HTTP client that knows several nodes and never does a write twice.
 pub mod client;
 /// Bytes in and out: the one place that names the binary encoding.
@@ -19,6 +21,8 @@ pub mod http;
 pub mod identity;
 /// Every metric's name, kind and help, in one table.
 pub mod metrics;
+/// Wires the rooms together, starts and stops them.
+pub mod node;
 /// What a reader wants to see: pure functions over state and records.
 pub mod projection;
 /// The only room that names openraft: one replicated log, any node answers.
