@@ -1,0 +1,20 @@
+//! Tests that start no process: the house rules, and whatever the pure rooms promise.
+
+#[path = "pure/api.rs"]
+mod api;
+#[path = "pure/bounds.rs"]
+mod bounds;
+#[path = "pure/golden.rs"]
+mod golden;
+#[path = "pure/invariants.rs"]
+mod invariants;
+#[path = "pure/properties.rs"]
+mod properties;
+#[path = "pure/rules.rs"]
+mod rules;
+#[path = "pure/script.rs"]
+mod script;
+#[path = "pure/tidy.rs"]
+mod tidy;
+#[path = "pure/world.rs"]
+mod world;

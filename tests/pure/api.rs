@@ -1,0 +1,12 @@
+//! Our own API in-process: transcripts byte for byte, rights of every route, limits over a real socket, no secret shown.
+
+#[path = "api/fixture.rs"]
+mod fixture;
+#[path = "api/limits.rs"]
+mod limits;
+#[path = "api/rights.rs"]
+mod rights;
+#[path = "api/secrets.rs"]
+mod secrets;
+#[path = "api/transcripts.rs"]
+mod transcripts;

@@ -1,0 +1,153 @@
+//! Golden transcripts: a request, then its reply, byte for byte. `UPDATE=1` rewrites them; the diff is the review.
+//!
+//! A file is a story told to one fresh cluster. Blocks end with `===`; in a block the request stands above `---`. A line
+//! `@ TIME` before a request sets the clock, `# ` begins a comment. Requests come from the administrator unless they
+//! say `Authorization:` themselves. What is random is written as what it is: `TOKEN`, and in a request `TOKEN` stands
+//! for the last one that was answered, `LICENSE` for a document that the test's own issuer signed.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use hyper::HeaderMap;
+use hyper::header::HeaderName;
+use quartermaster::domain::license::Format;
+use quartermaster::domain::time::Moment;
+use quartermaster::domain::trust::Algorithm;
+use quartermaster::signing::claims::ClaimsFile;
+use quartermaster::signing::keys::SigningKey;
+
+use super::fixture::{BEGIN, Cluster, PASSWORD, basic, stamp};
+
+const ISSUER: &str = include_str!("../../dialects/issuer.pem");
+
+#[test]
+fn every_transcript_of_our_own_api_still_reads_the_same() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialects/native");
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("is there").map(|entry| entry.expect("reads").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
+    files.sort();
+    assert!(!files.is_empty(), "there are no transcripts");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("starts");
+    for file in files {
+        runtime.block_on(check(&file));
+    }
+}
+
+async fn check(file: &Path) {
+    let wanted = std::fs::read_to_string(file).expect("is text");
+    let mut teller = Teller { cluster: Cluster::new(), token: String::new() };
+    let mut found = String::new();
+    for block in wanted.split_inclusive("===\n") {
+        found.push_str(&teller.tell(block.strip_suffix("===\n").unwrap_or(block)).await);
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(file, &found).expect("can be written");
+        return;
+    }
+    if wanted != found {
+        let at = wanted.lines().zip(found.lines()).position(|(wanted, found)| wanted != found).unwrap_or(0);
+        let near = |text: &str| text.lines().skip(at.saturating_sub(3)).take(8).collect::<Vec<_>>().join("\n");
+        panic!(
+            "{} differs at line {}:\n--- wanted\n{}\n--- found\n{}",
+            file.display(),
+            at + 1,
+            near(&wanted),
+            near(&found)
+        );
+    }
+}
+
+struct Teller {
+    cluster: Cluster,
+    token: String,
+}
+
+impl Teller {
+    /// Plays one block; gives it back with the reply that came.
+    async fn tell(&mut self, block: &str) -> String {
+        let request = block.split("---\n").next().unwrap_or("");
+        if request.trim().is_empty() {
+            return request.to_owned();
+        }
+        let mut lines = request.lines().peekable();
+        while let Some(line) = lines.next_if(|line| line.starts_with('#') || line.starts_with('@') || line.is_empty()) {
+            if let Some(time) = line.strip_prefix("@ ") {
+                let time = chrono::DateTime::parse_from_rfc3339(time).expect("is a time").timestamp_millis();
+                self.cluster.solo.set_time(stamp(u64::try_from(time).expect("is after 1970")));
+            }
+        }
+        let (method, target) = lines.next().and_then(|line| line.split_once(' ')).expect("begins with METHOD TARGET");
+        let mut headers = HeaderMap::new();
+        for line in lines.by_ref().take_while(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(": ").expect("is a header");
+            let value = self.filled(value);
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).expect("is a name"),
+                value.parse().expect("is a value"),
+            );
+        }
+        headers.entry("x-request-id").or_insert_with(|| "r1".parse().expect("is a value"));
+        match headers.get("authorization").and_then(|value| value.to_str().ok()) {
+            None => {
+                headers.insert("authorization", basic("admin", PASSWORD).parse().expect("is a value"));
+            }
+            Some("none") => {
+                headers.remove("authorization");
+            }
+            Some(_) => {}
+        }
+        let body = self.filled(&lines.collect::<Vec<_>>().join("\n"));
+        let (reply, text) = self.cluster.ask(method, target, headers, &body).await;
+        let mut told = format!("{request}---\n{}\n", reply.status.as_u16());
+        for (name, value) in &reply.headers {
+            writeln!(told, "{name}: {}", value.to_str().expect("is text")).expect("a string takes it");
+        }
+        format!("{told}\n{}===\n", self.hidden(&text))
+    }
+
+    /// A request with what the story has brought about.
+    fn filled(&mut self, text: &str) -> String {
+        let mut text = text.replace("TOKEN", &self.token);
+        if text.contains("PUBLIC_KEY") {
+            text = text.replace("PUBLIC_KEY", &public_key().replace('\n', "\\n"));
+        }
+        while let Some(begin) = text.find("LICENSE(") {
+            let end = begin + text[begin..].find(')').expect("is closed");
+            let stack = text[begin + 8..end].to_owned();
+            text.replace_range(begin..=end, &license(&stack));
+        }
+        text
+    }
+
+    /// A reply without what is random.
+    fn hidden(&mut self, text: &str) -> String {
+        let Some(begin) = text.find("\"qm_") else { return text.to_owned() };
+        let end = begin + 1 + text[begin + 1..].find('"').expect("is closed");
+        self.token = text[begin + 1..end].to_owned();
+        text.replace(&self.token, "TOKEN")
+    }
+}
+
+/// The test issuer's public key.
+pub(super) fn public_key() -> String {
+    SigningKey::from_pem(ISSUER).and_then(|key| key.public()).expect("is a key").to_pem()
+}
+
+/// A license of 1 GB a day for a stack; `STACK SIZE` for another size.
+pub(super) fn license(words: &str) -> String {
+    let (stack, quota) = words.split_once(' ').unwrap_or((words, "1GB"));
+    let key = SigningKey::from_pem(ISSUER).expect("is a key");
+    let claims = format!(
+        "id = \"5f0c2f3e-8d0e-4a55-9d70-0d8b3c1f6a01\"\ngroup = \"Enterprise\"\nstack = \"{stack}\"\nquota = \"{quota}\"\n\
+         label = \"test\"\nowner = \"Example Corp\"\n"
+    );
+    let claims = ClaimsFile::parse(&claims).expect("are claims");
+    quartermaster::signing::sign(Format::Native, &key, claims, Moment(BEGIN)).expect("can be signed")
+}
+
+#[test]
+fn the_transcripts_issuer_signs_with_ed25519() {
+    let key = SigningKey::from_pem(ISSUER).expect("is a key");
+    assert_eq!(key.public().expect("has a public half").algorithm, Algorithm::Ed25519);
+}
