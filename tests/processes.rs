@@ -1,0 +1,20 @@
+//! Tests of real processes: nodes on loopback, killed, damaged, joined, lied to. Nothing survives a test.
+
+#[path = "processes/api.rs"]
+mod api;
+#[path = "processes/damage.rs"]
+mod damage;
+#[path = "processes/failover.rs"]
+mod failover;
+#[path = "processes/files.rs"]
+mod files;
+#[path = "processes/harness.rs"]
+mod harness;
+#[path = "processes/membership.rs"]
+mod membership;
+#[path = "processes/node.rs"]
+mod node;
+#[path = "processes/secrets.rs"]
+mod secrets;
+#[path = "processes/wire.rs"]
+mod wire;
