@@ -12,17 +12,21 @@ import time
 from pathlib import Path
 
 import demo
+import hostile
 import local
 import usage
 
 SETTLE_SECONDS = 1.5
+FAULTS = 20
+HOSTILE_REQUESTS = 30_000
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/campaign", description=__doc__)
-    parser.add_argument("what", choices=["kills", "pauses", "restarts", "properties"], help="kill -9 of the leader; "
-                        "SIGSTOP of the leader; kill -9 of every node; properties CASES: every property test, longer")
-    parser.add_argument("--count", type=int, default=20, help="how many times (default: 20)")
+    parser.add_argument("what", choices=["kills", "pauses", "restarts", "hostile", "properties"],
+                        help="kill -9 of the leader; SIGSTOP of the leader; kill -9 of every node; bad requests of every "
+                        "kind; properties CASES: every property test, longer")
+    parser.add_argument("--count", type=int, help="how many times (default: 20; hostile: 30000 requests)")
     parser.add_argument("--nodes", type=int, default=3, help="of the cluster (default: 3)")
     parser.add_argument("--clients", type=int, default=4, help="reporting beside the measuring one (default: 4)")
     parser.add_argument("--pause", type=float, default=5.0, help="seconds that a pause lasts (default: 5)")
@@ -102,7 +106,7 @@ def campaign(options, folder):
         probe = Probe(cluster, fleet, fleet.slaves.pop())
         threads = demo.load(cluster, fleet, stop, reporters, problems)
         gaps = []
-        for number in range(options.count):
+        for number in range(options.count or FAULTS):
             settle(cluster)
             moment, mend = disturb(options, cluster)
             gaps.append(probe.first_after(moment))
@@ -118,11 +122,21 @@ def campaign(options, folder):
         fleet.slaves.append(probe.slave)
         counted = probe.reporter.acknowledged + sum(reporter.acknowledged for reporter in reporters)
         again = probe.reporter.duplicates + sum(reporter.duplicates for reporter in reporters)
-        demo.check(cluster, fleet, f"after {options.count} {options.what}")
+        demo.check(cluster, fleet, f"after {len(gaps)} {options.what}")
         gaps.sort()
-        print(f"{options.what}: {options.count}, nodes: {options.nodes}, clients: {options.clients + 1}")
+        print(f"{options.what}: {len(gaps)}, nodes: {options.nodes}, clients: {options.clients + 1}")
         print(f"reports acknowledged: {counted}, sent again and counted once: {again}, lost or doubled: 0")
         print(f"next acknowledged write: median {statistics.median(gaps):.3f} s, worst {gaps[-1]:.3f} s")
+    finally:
+        local.stop_all(cluster["nodes"])
+
+
+def besiege(options, folder):
+    """Hostile clients only: what they are answered, and what they cost."""
+    builder = local.Builder(folder, options.nodes, True, os.environ["QUARTERMASTER_BIN"])
+    cluster = builder.up()
+    try:
+        hostile.campaign(cluster, options.count or HOSTILE_REQUESTS, options.clients)
     finally:
         local.stop_all(cluster["nodes"])
 
@@ -131,7 +145,7 @@ def main():
     options = arguments()
     folder = options.dir or tempfile.mkdtemp(prefix="quartermaster-campaign-")
     try:
-        campaign(options, folder)
+        (besiege if options.what == "hostile" else campaign)(options, folder)
     except local.Problem as problem:
         print(f"error: {problem}\nthe cluster's files stay in {Path(folder)}", file=sys.stderr)
         raise SystemExit(1) from None

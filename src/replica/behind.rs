@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ::metrics::gauge;
 use tokio::sync::{oneshot, watch};
 
 use super::either_way;
 use super::journal::{Position, Unreadable};
 use super::shared::Shared;
+use crate::metrics;
 
 /// Orders that may wait: each is asked for by hand or by one task at a time.
 const ORDERS_WAITING: usize = 64;
@@ -207,7 +209,10 @@ impl Worker {
                 })
             });
             match done {
-                Ok(()) => shared.behind.checkpoints.send_modify(|count| *count += 1),
+                Ok(()) => {
+                    gauge!(metrics::SNAPSHOT_LAST_SUCCESS).set(metrics::value(super::clock::wall().0 / 1000));
+                    shared.behind.checkpoints.send_modify(|count| *count += 1);
+                }
                 Err(Unreadable::Closed) => {}
                 Err(error) => shared.fail(&format!("no checkpoint can be written: {error}")),
             }

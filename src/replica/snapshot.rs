@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use ::metrics::histogram;
 use openraft::RaftSnapshotBuilder;
 use openraft::alias::{SnapshotMetaOf, SnapshotOf};
 
@@ -12,6 +14,7 @@ use super::folded::{self, Folded, Unloadable};
 use super::journal::Position;
 use super::shared::Shared;
 use super::types::{SnapshotFiles, TypeConfig};
+use crate::metrics;
 use crate::store::{StateDb, StoreError};
 
 type Meta = SnapshotMetaOf<TypeConfig>;
@@ -61,11 +64,13 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotFiles;
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotFiles>, io::Error> {
+        let begun = Instant::now();
         let snapshots = &self.shared.snapshots;
         let dir = snapshots.fresh_dir(&self.shared.dirs.snapshots(), "own");
         let position = self.shared.behind.snapshot(dir.clone()).await.map_err(io::Error::other)?;
         let meta = meta(&position);
         snapshots.replace(dir.clone(), meta.clone());
+        histogram!(metrics::RAFT_SNAPSHOT_BUILD).record(begun.elapsed());
         // openraft keeps only the description; the files are handed out by `current`.
         Ok(SnapshotOf::<TypeConfig, SnapshotFiles> { meta, snapshot: SnapshotFiles { dir } })
     }
@@ -98,7 +103,7 @@ pub(super) fn current(shared: &Shared) -> Result<Option<SnapshotOf<TypeConfig, S
 /// # Errors
 /// When they do not, or the disk refuses. Until the swap, nothing has changed.
 pub(super) fn install(shared: &Shared, wanted: &Meta, files: &SnapshotFiles) -> Result<(Folded, Position), Unloadable> {
-    let started = std::time::Instant::now();
+    let begun = Instant::now();
     tracing::info!(snapshot = %files.dir.display(), "installing a snapshot; this node is behind and goes on meanwhile");
     let (folded, position) = {
         let db = StateDb::open(&files.dir)?;
@@ -112,7 +117,8 @@ pub(super) fn install(shared: &Shared, wanted: &Meta, files: &SnapshotFiles) -> 
         let db = StateDb::open(&state)?;
         Ok::<_, StoreError>((db, position.clone()))
     })?;
-    tracing::info!(seq = position.seq, took = ?started.elapsed(), "the snapshot is installed");
+    histogram!(metrics::RAFT_SNAPSHOT_INSTALL).record(begun.elapsed());
+    tracing::info!(seq = position.seq, took = ?begun.elapsed(), "the snapshot is installed");
     Ok((folded, position))
 }
 

@@ -1,6 +1,6 @@
 //! One command from a caller to its answer: named, proposed until it is applied here, and told truthfully.
 
-use ::metrics::histogram;
+use ::metrics::{counter, histogram};
 use tokio::time::{Instant, timeout_at};
 
 use super::journal::FULL_TAIL_BYTES;
@@ -19,9 +19,18 @@ struct Waiting<'a> {
     id: IntentId,
 }
 
+impl Waiting<'_> {
+    /// How far the intent came; `None` if it is answered.
+    fn give_up(&self) -> Option<Reached> {
+        let reached = self.shared.waiters.give_up(self.id.number)?;
+        counter!(metrics::RAFT_PROPOSALS, "result" => "timed_out").increment(1);
+        Some(reached)
+    }
+}
+
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.shared.waiters.give_up(self.id.number);
+        self.give_up();
     }
 }
 
@@ -54,7 +63,7 @@ pub(super) async fn submit(
         Ok(Ok(done)) => done,
         // All waiters are let go of when the node stops.
         Ok(Err(_)) => return Err(Unavailable::Unknown),
-        Err(_) => match shared.waiters.give_up(id.number) {
+        Err(_) => match waiting.give_up() {
             Some(Reached::Nowhere) => return Err(Unavailable::NoLeader),
             Some(Reached::Perhaps) => return Err(Unavailable::Unknown),
             None => answered.try_recv().map_err(|_gone| Unavailable::Unknown)?,

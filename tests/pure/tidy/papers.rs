@@ -1,5 +1,5 @@
-//! The papers tell the truth: what README and docs name exists, decisions have numbers without gaps, every alert has a
-//! runbook.
+//! The papers tell the truth: what README and docs name exists, decisions have numbers of their own, every alert has a
+//! runbook, every metric in the table is made somewhere.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -41,14 +41,28 @@ fn links(file: &File, exists: impl Fn(&str) -> bool) -> Vec<Breach> {
 
 /// What is wrong with the names of the decisions.
 fn numbering(names: &[String]) -> Vec<String> {
+    let number = |name: &str| name.split_once('-').map(|(number, _)| number.to_owned()).unwrap_or_default();
     let mut wrong = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let expected = format!("{:04}-", index + 1);
-        if !name.starts_with(&expected) {
-            wrong.push(format!("{name} should begin with {expected}"));
+    let mut last = String::new();
+    for name in names {
+        let this = number(name);
+        if this.len() != 4 || this.parse::<u16>().is_err() || this <= last {
+            wrong.push(format!("{name} should begin with four digits of its own"));
         }
+        last = this;
     }
     wrong
+}
+
+/// Metrics that the table names and no code makes.
+fn unmade(table: &str, code: &str) -> Vec<String> {
+    let constants = table.lines().filter_map(|line| line.trim().split_once(" = \"quartermaster_"));
+    let made = |name: &str| {
+        code.match_indices(&format!("metrics::{name}")).any(|(at, found)| {
+            !code[at + found.len()..].starts_with(|next: char| next == '_' || next.is_ascii_alphanumeric())
+        })
+    };
+    constants.map(|(name, _)| name.to_owned()).filter(|name| !made(name)).collect()
 }
 
 /// A decision says what was the matter, what was decided, and what it costs.
@@ -90,7 +104,15 @@ fn scripts_can_be_run() {
 }
 
 #[test]
-fn decisions_are_numbered_without_gaps_and_say_what_they_cost() {
+fn every_metric_in_the_table_is_made_somewhere() {
+    let table = read(&root().join("src/metrics.rs")).text;
+    let code: String =
+        files("src", ".rs").into_iter().filter(|file| file.path != "src/metrics.rs").map(|file| file.text).collect();
+    assert_eq!(unmade(&table, &code), Vec::<String>::new());
+}
+
+#[test]
+fn decisions_have_numbers_of_their_own_and_say_what_they_cost() {
     let all = files("docs/adr", ".md");
     assert!(all.len() >= 15, "the decisions were not found");
     assert_eq!(numbering(&names(&all)), Vec::<String>::new());
@@ -121,6 +143,8 @@ fn a_paper_that_lies_is_found() {
     assert_eq!(commands(&snippet("README.md", "run `scripts/fly` and\n`scripts/swim.`"), nothing).len(), 2);
     assert_eq!(links(&snippet("docs/a.md", "see [it](adr/0001.md) and [that](https://x.y/z)"), nothing).len(), 1);
     assert_eq!(links(&snippet("docs/a.md", "[up](../README.md#x)"), |path| path == "docs/../README.md"), vec![]);
-    assert_eq!(numbering(&["0001-a.md".to_owned(), "0003-b.md".to_owned()]).len(), 1);
+    assert_eq!(numbering(&["0001-a.md".to_owned(), "0001-b.md".to_owned(), "3-c.md".to_owned()]).len(), 2);
+    let table = "    ONE = \"quartermaster_one\";\n    TWO = \"quartermaster_two\";";
+    assert_eq!(unmade(table, "counter!(metrics::ONE); gauge!(metrics::TWO_MORE)"), vec!["TWO".to_owned()]);
     assert_eq!(chapters(&snippet("docs/adr/0001-a.md", "## Context\n## Decision")).len(), 1);
 }
