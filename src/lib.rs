@@ -3,6 +3,8 @@
 
 /// Credentials into actors: passwords, tokens, lock-out, rights.
 pub mod access;
+/// The load generator that both sides of a comparison are measured with.
+pub mod bench;
 /// The command line: one file a noun.
 pub mod cli;
 /// An HTTP client that knows several nodes and never does a write twice.

@@ -286,6 +286,7 @@ class Builder:
         self.password_file = self.folder / "admin.password"
         self.admin = {"username": "admin", "password": secrets.token_urlsafe(18)}
         self.nodes = []
+        self.more = []  # further flags for every node
 
     def run(self, *arguments):
         """Runs one command of the binary; its standard output."""
@@ -310,6 +311,7 @@ class Builder:
             command = [self.binary, "serve", "--data-dir", str(data), "--listen", f"127.0.0.1:{api}"]
             command += ["--peer-listen", f"127.0.0.1:{peer}", "--metrics-listen", f"127.0.0.1:{metrics}"]
             command += ["--plain-http"] if self.plain else []
+            command += self.more
             self.nodes.append(
                 {
                     "name": f"n{index + 1}",
@@ -362,6 +364,7 @@ class Builder:
         hosts = ["--host", "127.0.0.1", "--host", "localhost"]
         self.run("cluster", "ticket", "--operator-dir", self.operator, "--out", ticket, *hosts, *self.client())
         where = ["--data-dir", node["data_dir"], "--node-name", node["name"]]
+        where += [flag for flag in self.more if flag == "--plain-peers"]
         self.run("cluster", "join", "--ticket", ticket, *where, "--peer", node["peer"], "--api", node["api"])
         ticket.unlink(missing_ok=True)
         wait_ready(node, start(node))

@@ -53,15 +53,24 @@ impl ClientOptions {
     }
 
     fn client(&self, credential: Credential) -> Result<Client, Failure> {
-        let ca_pem = match &self.ca {
-            Some(path) => {
-                Some(std::fs::read(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?)
-            }
-            None => None,
-        };
+        let ca_pem = self.ca_pem()?;
         let nodes = self.addr.iter().filter(|node| !node.trim().is_empty()).cloned().collect();
         let config = ClientConfig { nodes, ca_pem, credential, timeout: Some(self.timeout), ..ClientConfig::default() };
         Ok(Client::new(config)?)
+    }
+
+    /// Certificates in PEM that the nodes' must come from.
+    pub(super) fn ca_pem(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+        };
+        self.ca.as_ref().map(read).transpose()
+    }
+
+    /// The token of `--token-file`, for what sends it by itself.
+    pub(super) fn bearer(&self) -> Result<Option<String>, Failure> {
+        let token = self.token_file.as_ref().map(|path| ask::secret_of(path, "token")).transpose()?;
+        Ok(token.map(|token| token.expose().to_owned()))
     }
 
     fn credential(&self) -> Result<Credential, Failure> {

@@ -2,6 +2,7 @@
 //! says what happened.
 
 mod ask;
+mod bench;
 mod cluster;
 mod connect;
 mod exit;
@@ -104,6 +105,8 @@ enum Command {
     /// The tamper-evident journal of everything that was asked
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// Load on one node, to measure it
+    Bench(bench::Bench),
     /// Probes for containers and monitoring
     #[command(subcommand)]
     Health(health::HealthCommand),
@@ -167,6 +170,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Token(command) => command.run(context).await,
         Command::Settings(command) => command.run(context).await,
         Command::Journal(command) => command.run(context).await,
+        Command::Bench(bench) => bench.run(context).await,
         Command::Health(command) => command.run(context).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
