@@ -9,6 +9,9 @@ use serde::de::DeserializeOwned;
 /// Largest single value that is decoded, in bytes: a batch of the largest requests fits, a hostile length does not.
 pub const VALUE_BYTES: usize = 256 << 20;
 
+/// What a small value takes, such as one usage report's record: room for it is made at once.
+const USUAL_BYTES: usize = 384;
+
 const CONFIG: Configuration<LittleEndian, Varint, Limit<VALUE_BYTES>> = config::standard().with_limit::<VALUE_BYTES>();
 
 /// Bytes that are not what they should be.
@@ -39,7 +42,8 @@ pub enum Malformed {
 /// Never: encoding plain data into memory cannot fail.
 #[must_use]
 pub fn encode<T: Serialize>(format: u8, value: &T) -> Vec<u8> {
-    let mut bytes = vec![format];
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    bytes.push(format);
     bincode::serde::encode_into_std_write(value, &mut bytes, config::standard()).expect("plain data always encodes");
     bytes
 }

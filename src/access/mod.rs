@@ -215,7 +215,7 @@ impl Access {
             UserCommand::LockOut { user: user.into(), address: address.into(), for_ms: state.settings.lockout_ms };
         let actor = Actor { user: "system".into(), credential: Credential::System };
         let deadline = Instant::now() + LOCK_OUT_DEADLINE;
-        if let Err(error) = self.replica.submit(actor, None, Command::User(command), deadline).await {
+        if let Err(error) = self.replica.submit(&actor, None, &Command::User(command), deadline).await {
             tracing::warn!(%error, "a lock-out holds on this node only");
         }
     }

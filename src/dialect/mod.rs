@@ -5,13 +5,14 @@
 pub mod native;
 pub mod reply;
 pub mod request;
+pub mod tally;
 pub mod trouble;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::metrics::{counter, histogram};
+use ::metrics::counter;
 use hyper::Method;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,6 +26,7 @@ use crate::metrics;
 use crate::replica::{Answer, Consistency, Replica, Unavailable, View};
 use reply::Reply;
 use request::{Body, Head, Request};
+use tally::Tally;
 use trouble::{Malformed, Trouble};
 
 /// Longest `Idempotency-Key`.
@@ -68,13 +70,15 @@ pub struct Context {
     pub access: Access,
     /// What bounds a request.
     pub limits: Limits,
+    /// What was answered.
+    pub tally: Tally,
 }
 
 impl Context {
     /// A context around a replica.
     #[must_use]
     pub fn new(replica: Replica, limits: Limits) -> Context {
-        Context { access: Access::new(replica.clone()), replica, limits }
+        Context { access: Access::new(replica.clone()), replica, limits, tally: Tally::default() }
     }
 }
 
@@ -94,7 +98,7 @@ pub struct Call<E> {
     /// What the dialect works with.
     pub cx: Arc<Context>,
     /// The request's head.
-    pub head: Head,
+    pub head: Arc<Head>,
     /// What is asked.
     pub endpoint: E,
     /// The body, not read yet.
@@ -171,12 +175,13 @@ impl Language {
 pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
     let begun = Instant::now();
     let Request { head, body } = request;
+    let (head, tally) = (Arc::new(head), Arc::clone(&cx));
     let (route, result, mut rest) = match D::parse(&head) {
         Ok(endpoint) => {
             let route = D::route(&endpoint);
             let deadline = head.deadline + if D::is_long(&endpoint) { cx.limits.stream } else { Duration::ZERO };
             let write = head.method != Method::GET && head.method != Method::HEAD;
-            match timeout_at(deadline, let_in::<D>(cx, head.clone(), endpoint, body)).await {
+            match timeout_at(deadline, let_in::<D>(cx, Arc::clone(&head), endpoint, body)).await {
                 Ok((result, rest)) => (route, result, rest),
                 Err(_elapsed) => (route, Err(Trouble::TooLate { write }), Body::from(bytes::Bytes::new())),
             }
@@ -191,12 +196,8 @@ pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
             D::trouble(&head, &trouble)
         }
     };
-    let code = reply.status.as_u16().to_string();
-    let method = method_label(&head.method);
-    counter!(metrics::HTTP_REQUESTS, "dialect" => D::NAME, "route" => route, "method" => method, "code" => code)
-        .increment(1);
-    histogram!(metrics::HTTP_REQUEST_DURATION, "dialect" => D::NAME, "route" => route)
-        .record(begun.elapsed().as_secs_f64());
+    let kind = tally::Kind { dialect: D::NAME, route, method: method_label(&head.method), code: reply.status.as_u16() };
+    tally.tally.answered(kind, begun.elapsed());
     reply.with("quartermaster-request-id", &head.id)
 }
 
@@ -220,7 +221,7 @@ fn count_trouble(dialect: &'static str, trouble: &Trouble) {
 
 async fn let_in<D: Dialect>(
     cx: Arc<Context>,
-    head: Head,
+    head: Arc<Head>,
     endpoint: D::Endpoint,
     body: Body,
 ) -> (Result<Reply, Trouble>, Body) {
@@ -333,8 +334,8 @@ impl<E> Call<E> {
     /// A rule's no, or this node's.
     pub async fn submit(&self, command: Command, body: &[u8]) -> Result<Answer, Trouble> {
         let key = idempotency_key(&self.head, body)?;
-        let actor = self.caller().actor.clone();
-        let first = submit(&self.cx, actor.clone(), key.clone(), command.clone(), self.head.deadline).await;
+        let (actor, key) = (&self.caller().actor, key.as_ref());
+        let first = submit(&self.cx, actor, key, &command, self.head.deadline).await;
         if !matches!(first, Err(Trouble::Refused(Refusal::CredentialStale))) {
             return first;
         }
@@ -342,10 +343,10 @@ impl<E> Call<E> {
         let presented = Presented::of(&self.head.headers)?;
         let fresh = self.cx.replica.view(Consistency::Linearizable, self.head.deadline).await?;
         let caller = self.cx.access.authenticate(&presented, &fresh.state, self.head.peer).await?;
-        if caller.actor == actor {
+        if caller.actor == *actor {
             return first;
         }
-        submit(&self.cx, caller.actor, key, command, self.head.deadline).await
+        submit(&self.cx, &caller.actor, key, &command, self.head.deadline).await
     }
 }
 
@@ -355,9 +356,9 @@ impl<E> Call<E> {
 /// A rule's no, or this node's.
 pub async fn submit(
     cx: &Context,
-    actor: crate::domain::user::Actor,
-    key: Option<IdempotencyKey>,
-    command: Command,
+    actor: &crate::domain::user::Actor,
+    key: Option<&IdempotencyKey>,
+    command: &Command,
     deadline: Instant,
 ) -> Result<Answer, Trouble> {
     let answer = cx.replica.submit(actor, key, command, deadline).await?;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -61,6 +63,13 @@ pub struct Raw {
     pub headers: HeaderMap,
 }
 
+/// A name that no other request has: a number that this process drew, and one that counts.
+fn fresh_id() -> String {
+    static RUN: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("{:016x}-{:x}", *RUN, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Head {
     /// Makes a head of what came over the wire, and says so when path or query are not UTF-8 once decoded; they are
     /// empty then.
@@ -74,7 +83,7 @@ impl Head {
             .filter(|id| {
                 !id.is_empty() && id.len() <= REQUEST_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic())
             })
-            .map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+            .map_or_else(fresh_id, str::to_owned);
         let mut head = Head { method, path: Vec::new(), query: Vec::new(), headers, peer, id, deadline };
         match (split_path(&path), split_query(&query)) {
             (Some(path), Some(query)) => {
@@ -235,12 +244,16 @@ impl Body {
     /// When it is longer, does not come in time, is cut off, or is compressed.
     pub async fn read(&mut self, head: &Head, limit: usize) -> Result<Bytes, Malformed> {
         check_encoding(head)?;
-        let mut whole = BytesMut::new();
-        while let Some(piece) = self.next().await? {
-            if whole.len() + piece.len() > limit {
-                return Err(Malformed::TooLarge { limit_bytes: limit });
-            }
+        let fits = |bytes: usize| if bytes > limit { Err(Malformed::TooLarge { limit_bytes: limit }) } else { Ok(()) };
+        let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
+        fits(first.len())?;
+        let Some(second) = self.next().await? else { return Ok(first) };
+        let mut whole = BytesMut::from(first);
+        let mut next = Some(second);
+        while let Some(piece) = next {
+            fits(whole.len() + piece.len())?;
             whole.extend_from_slice(&piece);
+            next = self.next().await?;
         }
         Ok(whole.freeze())
     }

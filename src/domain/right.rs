@@ -106,7 +106,8 @@ pub fn live_user<'a>(state: &'a State, name: &str) -> Option<&'a User> {
 /// What an account may do: the rights of all its roles.
 #[must_use]
 pub fn rights_of(state: &State, user: &User) -> Set<Right> {
-    user.roles.iter().filter_map(|role| state.roles.get(role)).flat_map(|role| role.rights.iter().copied()).collect()
+    let sets = user.roles.iter().filter_map(|role| state.roles.get(role)).map(|role| role.rights.clone());
+    sets.reduce(Set::union).unwrap_or_default()
 }
 
 /// Whether a user has a right now.

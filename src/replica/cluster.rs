@@ -165,9 +165,9 @@ impl Cluster {
     /// This node's no.
     pub async fn submit(
         &self,
-        actor: Actor,
-        key: Option<IdempotencyKey>,
-        command: Command,
+        actor: &Actor,
+        key: Option<&IdempotencyKey>,
+        command: &Command,
         deadline: Instant,
     ) -> Result<Answer, Unavailable> {
         submit::submit(self.shared()?, actor, key, command, deadline, Waited::UntilServing).await

@@ -95,7 +95,7 @@ async fn without_a_quorum_a_write_is_refused_truthfully_and_only_stale_reads_wor
     two.replica.stop().await;
     three.replica.stop().await;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
-    let refused = one.replica.submit(super::rig_test::admin(), None, usage("s1", 2, 1), deadline).await;
+    let refused = one.replica.submit(&super::rig_test::admin(), None, &usage("s1", 2, 1), deadline).await;
     assert!(matches!(refused, Err(Unavailable::NoLeader | Unavailable::Unknown)), "{refused:?}");
     let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
     assert!(one.replica.view(Consistency::Linearizable, deadline).await.is_err());

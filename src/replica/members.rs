@@ -189,7 +189,7 @@ async fn record_removal(shared: &Arc<Shared>, node: u64) -> Result<(), Unavailab
         Some(true) => Ok(()),
         Some(false) => {
             let command = Command::Node(NodeCommand::Remove { node });
-            submit::submit(shared, system(), None, command, Instant::now() + CHANGE, Waited::EvenWhileCatchingUp)
+            submit::submit(shared, &system(), None, &command, Instant::now() + CHANGE, Waited::EvenWhileCatchingUp)
                 .await
                 .map(|_| ())
         }
@@ -230,7 +230,7 @@ pub(super) async fn join(shared: &Arc<Shared>, node: u64, secret: &str, member: 
     };
     let command = Command::Node(NodeCommand::Join(JoinNode { node, hash: sha256(&[secret.as_bytes()]), address }));
     let deadline = Instant::now() + CHANGE;
-    let answer = submit::submit(shared, system(), None, command, deadline, Waited::EvenWhileCatchingUp).await;
+    let answer = submit::submit(shared, &system(), None, &command, deadline, Waited::EvenWhileCatchingUp).await;
     match answer.map(|answer| answer.outcome) {
         Ok(Outcome::Done(_) | Outcome::Repeated { .. }) => {}
         Ok(Outcome::Refused(refusal)) => return PeerReply::Refused(format!("the ticket is not good: {refusal:?}")),

@@ -206,13 +206,13 @@ impl Replica {
     /// This node's no; a rule's no is an [`Outcome::Refused`].
     pub async fn submit(
         &self,
-        actor: Actor,
-        key: Option<IdempotencyKey>,
-        command: Command,
+        actor: &Actor,
+        key: Option<&IdempotencyKey>,
+        command: &Command,
         deadline: Instant,
     ) -> Result<Answer, Unavailable> {
         match self {
-            Replica::Solo(solo) => Ok(solo.submit(actor, key, command)),
+            Replica::Solo(solo) => Ok(solo.submit(actor.clone(), key.cloned(), command.clone())),
             Replica::Cluster(cluster) => cluster.submit(actor, key, command, deadline).await,
         }
     }

@@ -173,7 +173,7 @@ impl Node {
     }
 
     pub(super) async fn admin(&self, command: Command) -> Result<Answer, Unavailable> {
-        self.replica.submit(admin(), None, command, soon()).await
+        self.replica.submit(&admin(), None, &command, soon()).await
     }
 
     /// Reports `bytes` for a slave.

@@ -338,7 +338,7 @@ async fn begin(shared: &Arc<Shared>, raft: &Raft, first: InitCluster) -> Result<
     while shared.window.newest().state.cluster_id.is_empty() {
         let command = Command::InitCluster(first.clone());
         let deadline = Instant::now() + TRY;
-        let answer = submit::submit(shared, system(), None, command, deadline, Waited::EvenWhileCatchingUp).await;
+        let answer = submit::submit(shared, &system(), None, &command, deadline, Waited::EvenWhileCatchingUp).await;
         match answer.map(|answer| answer.outcome) {
             Ok(Outcome::Refused(refusal)) if shared.window.newest().state.cluster_id.is_empty() => {
                 return Err(format!("the cluster cannot begin: {refusal:?}"));

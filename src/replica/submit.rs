@@ -40,15 +40,15 @@ impl Drop for Waiting<'_> {
 /// This node's no; [`Unavailable::Unknown`] whenever it may have been done all the same.
 pub(super) async fn submit(
     shared: &Shared,
-    actor: Actor,
-    key: Option<IdempotencyKey>,
-    command: Command,
+    actor: &Actor,
+    key: Option<&IdempotencyKey>,
+    command: &Command,
     deadline: Instant,
     waited: Waited,
 ) -> Result<Answer, Unavailable> {
     serves(shared, waited)?;
     let id = shared.waiters.name();
-    let intent = Intent { id, actor, key, command }.encode();
+    let intent = Intent::encode_parts(id, actor, key, command);
     if intent.len() > INTENT_BYTES {
         return Err(Unavailable::TooLarge { bytes: intent.len(), most: INTENT_BYTES });
     }

@@ -127,7 +127,7 @@ pub(super) async fn mark(shared: Arc<Shared>) {
         sleep(MARK).await;
         if shared.leads() {
             let deadline = Instant::now() + Duration::from_secs(10);
-            let marked = submit::submit(&shared, system(), None, Command::Mark, deadline, Waited::UntilServing).await;
+            let marked = submit::submit(&shared, &system(), None, &Command::Mark, deadline, Waited::UntilServing).await;
             if let Err(error) = marked {
                 tracing::info!(%error, "no mark this hour");
             }

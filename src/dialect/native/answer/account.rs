@@ -127,7 +127,7 @@ async fn make_token(call: &Asked, actor: Actor, wish: &TokenWish) -> Result<(Str
         let (user, label) = (wish.user.clone(), wish.label.clone());
         Command::User(UserCommand::CreateToken { user, hash, kind: wish.kind, label, ttl_ms: wish.ttl_ms })
     };
-    let answer = submit(&call.cx, actor, key, command(hash), call.head.deadline).await?;
+    let answer = submit(&call.cx, &actor, key.as_ref(), &command(hash), call.head.deadline).await?;
     let made = made_token(&answer).filter(|made| made.hash == hash);
     let made = made.ok_or_else(|| Unavailable::NotServing("the repeated token could not be rotated".to_owned()))?;
     Ok((token, made))

@@ -1,8 +1,8 @@
 //! Usage: reports in, one by one, many at once or as a stream; history out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use ::metrics::counter;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use tokio::sync::mpsc;
@@ -14,7 +14,8 @@ use super::super::wire::{self, moment};
 use super::{Asked, Result, bad_body};
 use crate::dialect::Call;
 use crate::dialect::reply::Reply;
-use crate::dialect::request::{Body, check_encoding};
+use crate::dialect::request::{Body, Head, check_encoding};
+use crate::dialect::tally::Tally;
 use crate::dialect::trouble::{Malformed, Trouble};
 use crate::domain::event::{Event, ReportJudged};
 use crate::domain::intent::Command;
@@ -23,7 +24,6 @@ use crate::domain::record::Outcome;
 use crate::domain::slave::{Fate, Level, REPORTS_PER_INTENT, ROWS_PER_REPORT, Report, Row, Slave};
 use crate::domain::state::State;
 use crate::domain::warning::{self, FeatureStatus};
-use crate::metrics;
 use crate::replica::Answer;
 
 /// How many reports of a stream go into one intent.
@@ -45,15 +45,13 @@ pub(super) async fn report(call: &mut Asked) -> Result {
     Ok(Reply::ok(&wire::UsageAnswer { results, next_report_in_ms }))
 }
 
-/// One report, or `{"reports":[…]}`: told apart by that field.
+/// What every body with many reports begins with, blanks aside.
+const MANY: &[u8] = b"{\"reports\"";
+
+/// One report, or `{"reports":[…]}`: told apart by that field. It is the only one of its body, so it comes first.
 fn parse(body: &[u8]) -> Result<Vec<Report>> {
-    #[derive(serde::Deserialize)]
-    struct Either<'a> {
-        #[serde(borrow)]
-        reports: Option<&'a serde_json::value::RawValue>,
-    }
-    wire::check_depth(body)?;
-    let many = serde_json::from_slice::<Either<'_>>(body).is_ok_and(|either| either.reports.is_some());
+    let mut bare = body.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let many = MANY.iter().all(|wanted| bare.next() == Some(wanted));
     let reports = if many { wire::read::<wire::Reports>(body)?.reports } else { vec![wire::read(body)?] };
     if reports.len() > REPORTS_PER_INTENT {
         return Err(bad_body(format!(
@@ -105,7 +103,7 @@ async fn submit(call: &Asked, reports: Vec<Report>, body: &[u8]) -> Result<(Vec<
     let state = &answer.view.state;
     let judged = judged(&answer);
     let results: Vec<wire::ReportResult> = judged.iter().map(|judged| result(judged, state)).collect();
-    count(&judged, state);
+    count(&judged, state, &call.cx.tally);
     let next = judged.iter().map(|judged| next_report(&judged.slave, state)).min();
     Ok((results, next.unwrap_or(state.settings.report_interval_ms)))
 }
@@ -145,13 +143,13 @@ fn switched_off(state: &State, slave: &Slave) -> BTreeMap<String, bool> {
     off.map(|(name, _)| (name.to_string(), false)).collect()
 }
 
-fn count(judged: &[&ReportJudged], state: &State) {
+fn count(judged: &[&ReportJudged], state: &State, tally: &Tally) {
     for judged in judged {
         let (status, _, _) = fate(&judged.fate);
-        counter!(metrics::USAGE_REPORTS, "result" => status).increment(1);
+        tally.reported(status);
         if judged.bytes > 0 {
-            let pool = judged.pool.and_then(|uid| pool_name(state, uid)).unwrap_or_default();
-            counter!(metrics::USAGE_BYTES, "stack" => judged.stack.to_string(), "pool" => pool).increment(judged.bytes);
+            let pool = || judged.pool.and_then(|uid| pool_name(state, uid)).unwrap_or_default();
+            tally.counted(judged.pool, judged.bytes, || (judged.stack.to_string(), pool()));
         }
     }
 }
@@ -170,12 +168,12 @@ fn next_report(slave: &str, state: &State) -> u64 {
 fn stream_in(call: &mut Asked) -> Result {
     check_encoding(&call.head)?;
     let body = call.body.take();
-    let mut head = call.head.clone();
+    let mut head = Head::clone(&call.head);
     // A stream is many intents, and each report has its own key: one key for all of them would say nothing.
     head.headers.remove("idempotency-key");
     let own = Call {
         cx: call.cx.clone(),
-        head,
+        head: Arc::new(head),
         endpoint: Matched { route: call.endpoint.route, endpoint: call.endpoint.endpoint.clone() },
         body: Body::from(Bytes::new()),
         caller: call.caller.clone(),
@@ -265,7 +263,7 @@ impl Lines {
                 Line::Bad { number, what } => bad.push(Some((number, what))),
             }
         }
-        self.call.head.deadline = Instant::now() + self.call.cx.limits.piece;
+        Arc::make_mut(&mut self.call.head).deadline = Instant::now() + self.call.cx.limits.piece;
         let (results, next_ms) = submit(&self.call, reports, format!("line {}", self.number).as_bytes()).await?;
         self.next_ms = Some(self.next_ms.map_or(next_ms, |least| least.min(next_ms)));
         let mut results = results.into_iter();
