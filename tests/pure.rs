@@ -14,6 +14,12 @@ mod properties;
 mod rules;
 #[path = "pure/script.rs"]
 mod script;
+#[path = "pure/seat_invariants.rs"]
+mod seat_invariants;
+#[path = "pure/seat_properties.rs"]
+mod seat_properties;
+#[path = "pure/seats.rs"]
+mod seats;
 #[path = "pure/tidy.rs"]
 mod tidy;
 #[path = "pure/world.rs"]

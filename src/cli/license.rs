@@ -22,7 +22,7 @@ Examples:
   printf 'label = \"Acme\"\\nquota = \"10TB\"\\n' | quartermaster license sign --key issuer.pem --claims -
 
 Claims of the native format, in TOML or JSON:
-  quota           required: bytes a day, as \"10TB\", \"500MB\" (powers of 1024) or a number
+  quota           bytes a day, as \"10TB\", \"500MB\" (powers of 1024) or a number; required without seats
   id              a UUID; drawn when absent
   label, owner    texts for people
   kind (or type)  such as \"enterprise\", the default
@@ -31,7 +31,9 @@ Claims of the native format, in TOML or JSON:
   group, stack    \"Enterprise\" and \"enterprise\" when absent
   max_violations  5 when absent, within window_period days, 30 when absent
   features        a list; absent: the usual Enterprise features
-  sourcetypes     a list; absent or empty: all";
+  sourcetypes     a list; absent or empty: all
+  [[seats]]       floating seats, a table for each type: type and count; workers (0 when absent), description,
+                  can_choose_workers (true), audited (false), audit_threshold (bytes)";
 
 const ADD_EXAMPLES: &str = "\
 Examples:
@@ -289,8 +291,8 @@ fn when(license: &License, now: Moment) -> String {
 
 /// A license that no cluster has seen, in the API's field names.
 fn license_json(license: &License) -> Value {
-    let terms = license.terms.iter().map(|Term::Meter(meter)| {
-        json!({
+    let terms = license.terms.iter().map(|term| match term {
+        Term::Meter(meter) => json!({
             "group": meter.group.as_ref(),
             "stack": meter.stack.as_ref(),
             "quota_bytes": meter.quota_bytes,
@@ -298,7 +300,16 @@ fn license_json(license: &License) -> Value {
             "window_days": meter.window_days,
             "features": meter.features.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
             "sourcetypes": meter.sourcetypes.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
-        })
+        }),
+        Term::Seats(grant) => json!({
+            "seats": grant.product.as_ref(),
+            "description": grant.description.as_ref(),
+            "count": grant.count,
+            "workers": grant.workers,
+            "can_choose_workers": grant.can_choose_workers,
+            "audited": grant.audited,
+            "audit_threshold_bytes": grant.audit_threshold_bytes,
+        }),
     });
     json!({
         "id": hex(&license.id),

@@ -168,7 +168,7 @@ fn change_password(state: &State, intent: &Intent, name: &Name, password: &Name)
         Credential::Password { .. } | Credential::System => None,
     };
     let mut events = vec![Event::UserPut { name: name.clone(), user }];
-    let logins = tokens_of(state, name).filter(|token| token.kind == TokenKind::Session && Some(token.id) != asking);
+    let logins = tokens_of(state, name).filter(|token| token.kind != TokenKind::Api && Some(token.id) != asking);
     let ids: Vec<u64> = logins.map(|token| token.id).collect();
     if !ids.is_empty() {
         events.push(Event::TokensEnded { ids });
@@ -265,7 +265,8 @@ fn create_token(state: &State, intent: &Intent, wanted: &Wanted<'_>) -> Result<V
         return Err(Refusal::TooMany { what: "tokens".into(), limit: TOKENS as u64 });
     }
     let mut events = Vec::new();
-    if tokens_of(state, wanted.user).count() >= TOKENS_PER_USER {
+    // A seat's token goes with its seat, and seats have a limit of their own.
+    if tokens_of(state, wanted.user).filter(|token| token.kind != TokenKind::Seat).count() >= TOKENS_PER_USER {
         let oldest = tokens_of(state, wanted.user).find(|token| token.kind == TokenKind::Session);
         let oldest = oldest.filter(|_| wanted.kind == TokenKind::Session);
         let Some(oldest) = oldest else {

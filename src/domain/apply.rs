@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::state::State;
 use super::time::{Moment, Stamp};
 use super::user::{Actor, Credential};
-use super::{checkpoint, deadline, decide, evolve, pass_time, right};
+use super::{checkpoint, deadline, decide, evolve, pass_time, right, seat};
 use crate::codec::{self, Malformed};
 
 /// The format number of a batch in the log.
@@ -46,7 +46,7 @@ impl Ledger {
     }
 
     /// Lets time pass up to `stamp`, then decides the intents in order: one record each, and one for each step that time
-    /// alone took.
+    /// alone took. Seats that came free are granted to those in line before anybody else can ask, by a last record.
     pub fn apply(&mut self, stamp: &Stamp, intents: &[Intent]) -> Vec<Applied> {
         let stamp = Stamp { at: stamp.at.max(self.state.now), calendar: stamp.calendar };
         let mut applied = Vec::with_capacity(intents.len() + 1);
@@ -60,6 +60,14 @@ impl Ledger {
             let outcome = self.answer(&stamp, intent);
             let kind = intent.command.kind();
             applied.push(self.commit(stamp.at, &intent.actor, intent.id, intent.key.clone(), kind, outcome));
+        }
+        if !self.state.seats.ready.is_empty() {
+            self.state.now = stamp.at;
+            let granted = seat::grants(&self.state, budget);
+            if !granted.is_empty() {
+                let (kind, outcome) = (CommandKind::GrantSeats, Outcome::Done(granted));
+                applied.push(self.commit(stamp.at, &system(), IntentId::NONE, None, kind, outcome));
+            }
         }
         applied
     }
@@ -125,6 +133,7 @@ impl Ledger {
                 closed |= matches!(event, Event::DayClosed(_));
             }
         }
+        seat::history::remember(state, record);
         memory::remember(state, record);
         memory::trim(state);
         state.heads = state.heads.after(class, &bytes);

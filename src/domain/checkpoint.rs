@@ -9,9 +9,14 @@ use sha2::{Digest as _, Sha256};
 use super::intent::IntentId;
 use super::name::{Hash, Map, Name, Set, SlaveId};
 use super::pool::PoolUid;
+use super::seat::history::SeatDay;
+use super::seat::rules::{Principal, SeatRules};
+use super::seat::state::{Reservation, Seats, Tally};
+use super::seat::types::SeatType;
+use super::seat::{Place, Session};
 use super::slave::Slave;
 use super::state::{Answered, State};
-use super::time::Moment;
+use super::time::{Day, Moment};
 use super::user::Token;
 use crate::codec::{self, Malformed};
 
@@ -33,6 +38,21 @@ enum Chunk {
     Keys(Vec<(Name, Name, Answered, Moment)>),
     /// Always the last: a checkpoint that was cut off is seen.
     End,
+    /// Seats without their sessions, places and days; absent when nothing was ever said about seats.
+    Seats(Box<SeatFrame>),
+    SeatSessions(Vec<Arc<Session>>),
+    SeatPlaces(Vec<Arc<Place>>),
+    SeatDays(Vec<(Day, Name, SeatDay)>),
+}
+
+/// The small part of what is known of seats.
+#[derive(Debug, Serialize, Deserialize)]
+struct SeatFrame {
+    last: u64,
+    types: Map<Name, SeatType>,
+    rules: Map<Name, Arc<SeatRules>>,
+    reservations: Map<(Name, Principal), Reservation>,
+    tallies: Map<Name, Tally>,
 }
 
 /// The state in chunks, each with its format number. Nothing is encoded before it is asked for.
@@ -49,8 +69,16 @@ pub fn encode_chunks(state: &State) -> impl Iterator<Item = Vec<u8>> + '_ {
         let at = |answered: &Answered| state.keys_used_by_seq.get(&answered.seq).map_or(Moment(0), |(at, ..)| *at);
         Chunk::Keys(part.map(|((user, key), answered)| (user.clone(), key.clone(), *answered, at(answered))).collect())
     });
+    let seats = (!state.seats.is_empty()).then(|| Chunk::Seats(Box::new(seat_frame(&state.seats))));
+    let sessions = pieces(state.seats.sessions.values(), |part| Chunk::SeatSessions(part.cloned().collect()));
+    let places = pieces(state.seats.places.values(), |part| Chunk::SeatPlaces(part.cloned().collect()));
+    let days = pieces(state.seats.days.iter(), |part| {
+        Chunk::SeatDays(part.map(|((day, product), of)| (*day, product.clone(), *of)).collect())
+    });
+    let seats = seats.into_iter().chain(sessions).chain(places).chain(days);
     let end = std::iter::once(Chunk::End);
-    let chunks = frame.chain(slaves).chain(users).chain(ids).chain(tokens).chain(intents).chain(keys).chain(end);
+    let chunks =
+        frame.chain(slaves).chain(users).chain(ids).chain(tokens).chain(intents).chain(keys).chain(seats).chain(end);
     chunks.map(|chunk| codec::encode(CHUNK_FORMAT, &chunk))
 }
 
@@ -87,6 +115,16 @@ fn frame(state: &State) -> State {
     }
 }
 
+fn seat_frame(seats: &Seats) -> SeatFrame {
+    SeatFrame {
+        last: seats.last,
+        types: seats.types.clone(),
+        rules: seats.rules.clone(),
+        reservations: seats.reservations.clone(),
+        tallies: seats.tallies.clone(),
+    }
+}
+
 /// SHA-256 over the chunks, each behind its length.
 #[must_use]
 pub fn digest(state: &State) -> Hash {
@@ -114,7 +152,10 @@ impl Loader {
         let chunk = codec::decode(CHUNK_FORMAT, bytes)?;
         match (chunk, &mut self.state, self.ended) {
             (Chunk::Frame(frame), none @ None, false) => *none = Some(*frame),
-            (Chunk::End, Some(_), false) => self.ended = true,
+            (Chunk::End, Some(state), false) => {
+                Arc::make_mut(&mut state.seats).loaded();
+                self.ended = true;
+            }
             (_, None, _) | (Chunk::Frame(_), Some(_), _) | (_, Some(_), true) => {
                 return Err(Malformed::Value("a checkpoint's chunk is out of place".to_owned()));
             }
@@ -174,5 +215,28 @@ fn load(state: &mut State, chunk: Chunk) {
                 state.keys_used.insert((user, key), answered);
             }
         }
+        Chunk::Seats(_) | Chunk::SeatSessions(_) | Chunk::SeatPlaces(_) | Chunk::SeatDays(_) => {
+            load_seats(Arc::make_mut(&mut state.seats), chunk);
+        }
+    }
+}
+
+fn load_seats(seats: &mut Seats, chunk: Chunk) {
+    match chunk {
+        Chunk::Seats(frame) => {
+            let SeatFrame { last, types, rules, reservations, tallies } = *frame;
+            *seats = Seats { last, types, rules, reservations, tallies, ..Seats::default() };
+        }
+        Chunk::SeatSessions(sessions) => sessions.into_iter().for_each(|session| seats.load_session(session)),
+        Chunk::SeatPlaces(places) => places.into_iter().for_each(|place| seats.load_place(place)),
+        Chunk::SeatDays(days) => seats.days.extend(days.into_iter().map(|(day, product, of)| ((day, product), of))),
+        Chunk::Frame(_)
+        | Chunk::End
+        | Chunk::Slaves(_)
+        | Chunk::PoolUsers(_)
+        | Chunk::ReportIds(_)
+        | Chunk::Tokens(_)
+        | Chunk::Intents(_)
+        | Chunk::Keys(_) => {}
     }
 }

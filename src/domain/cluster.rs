@@ -33,7 +33,7 @@ pub const ADMIN_ROLE: &str = "admin";
 
 /// Names and rights of the built-in roles.
 #[must_use]
-pub fn builtin_roles() -> [(&'static str, Vec<Right>); 5] {
+pub fn builtin_roles() -> [(&'static str, Vec<Right>); 6] {
     [
         (ADMIN_ROLE, Right::ALL.to_vec()),
         (
@@ -45,11 +45,14 @@ pub fn builtin_roles() -> [(&'static str, Vec<Right>); 5] {
                 Right::ReadLicenseText,
                 Right::ReadJournal,
                 Right::ReadMetrics,
+                Right::TakeSeats,
+                Right::ManageSeats,
             ],
         ),
         ("auditor", vec![Right::View, Right::ReadJournal, Right::ReadMetrics]),
         ("viewer", vec![Right::View]),
         ("reporter", vec![Right::ReportUsage]),
+        ("seat_holder", vec![Right::TakeSeats]),
     ]
 }
 

@@ -5,9 +5,10 @@
 
 use super::event::Event;
 use super::intent::CommandKind;
+use super::seat::event::SeatEvent;
 use super::state::State;
 use super::time::{Moment, NEVER, Stamp};
-use super::{day, license};
+use super::{day, license, seat};
 
 /// How many deadlines one batch handles, so that apply never stops for 20 ms (decision 12).
 pub const PER_BATCH: usize = 1_000;
@@ -22,13 +23,14 @@ pub(super) fn cost(events: &[Event]) -> usize {
         Event::TokensEnded { ids } => ids.len(),
         Event::LocksEnded { locks } => locks.len(),
         Event::TicketsEnded { nodes } => nodes.len(),
+        Event::Seat(SeatEvent::Ended { ids, .. }) => ids.len(),
         _other => 0,
     };
     events.iter().map(of).sum()
 }
 
 /// The next step of time up to `stamp`, within `budget` deadlines. The order is that of the moments, roughly: licenses
-/// that ended within the open day, the day's close, other licenses, credentials.
+/// that ended within the open day, the day's close, other licenses, seats, credentials.
 pub(super) fn next(state: &State, stamp: &Stamp, budget: usize) -> Option<(CommandKind, Vec<Event>)> {
     if state.cluster_id.is_empty() {
         return None;
@@ -45,6 +47,10 @@ pub(super) fn next(state: &State, stamp: &Stamp, budget: usize) -> Option<(Comma
     }
     if stamp.calendar.today == state.calendar.today && stamp.calendar != state.calendar {
         return Some((CommandKind::PassTime, vec![Event::CalendarChanged { calendar: stamp.calendar }]));
+    }
+    // Before the credentials: a seat's token ends with its seat.
+    if let Some(event) = seat::due(state, stamp.at, budget) {
+        return Some((CommandKind::ExpireSeats, vec![Event::Seat(event)]));
     }
     let events = ended(state, stamp.at, budget);
     (!events.is_empty()).then_some((CommandKind::PassTime, events))
@@ -84,5 +90,7 @@ pub fn next_deadline(state: &State) -> Moment {
     let token = state.token_deadlines.get_min().map(|due| due.0);
     let lock = state.lock_deadlines.get_min().map(|due| due.0);
     let ticket = state.tickets.values().map(|ticket| ticket.expires).min();
-    [license, token, lock, ticket].into_iter().flatten().fold(state.calendar.ends, Moment::min)
+    let seat = state.seats.deadlines.get_min().map(|due| due.0);
+    let line = (!state.seats.ready.is_empty()).then_some(state.now);
+    [license, token, lock, ticket, seat, line].into_iter().flatten().fold(state.calendar.ends, Moment::min)
 }

@@ -7,6 +7,7 @@ use super::license::{License, LicenseId};
 use super::name::{Hash, Map, Name, Set, SlaveId};
 use super::node::{NodeAddress, Ticket};
 use super::pool::{Members, PoolUid, Quota};
+use super::seat::event::SeatEvent;
 use super::settings::Settings;
 use super::slave::{Fate, Level, Range, Row};
 use super::time::{Calendar, Day, Moment};
@@ -225,6 +226,8 @@ pub enum Event {
         /// The days around now.
         calendar: Calendar,
     },
+    /// Something happened to seats.
+    Seat(SeatEvent),
 }
 
 /// What became of one report, and what follows from it.

@@ -7,6 +7,7 @@ use super::license::{License, LicenseId};
 use super::name::{Hash, Name};
 use super::node::{NodeCommand, TicketCommand};
 use super::pool::{CreatePool, EditPool};
+use super::seat::SeatCommand;
 use super::settings::ChangeSettings;
 use super::slave::{EditSlave, Report};
 use super::trust::TrustedKey;
@@ -116,6 +117,8 @@ pub enum Command {
     Node(NodeCommand),
     /// Asks every node for the digest of its state at this position, so that they can be compared.
     Mark,
+    /// Seats: taken, kept, given back, reserved.
+    Seat(SeatCommand),
 }
 
 /// What kind of command a record answers. Fixes its chain (decision 10). Grows only at the end.
@@ -185,6 +188,26 @@ pub enum CommandKind {
     Mark,
     /// A license began or ended.
     ExpireLicense,
+    /// [`SeatCommand::Checkout`]
+    TakeSeat,
+    /// [`SeatCommand::Beat`]
+    KeepSeat,
+    /// [`SeatCommand::Claim`]
+    ClaimSeat,
+    /// [`SeatCommand::Return`]
+    ReturnSeat,
+    /// [`SeatCommand::Release`]
+    ReleaseSeat,
+    /// [`SeatCommand::Borrow`]
+    BorrowSeat,
+    /// [`SeatCommand::Reserve`]
+    ReserveSeats,
+    /// [`SeatCommand::SetRules`]
+    SetSeatRules,
+    /// Seats that came free were granted to those in line.
+    GrantSeats,
+    /// Leases ended.
+    ExpireSeats,
 }
 
 /// Which of the two chains a record belongs to (decision 10).
@@ -201,7 +224,7 @@ impl CommandKind {
     #[must_use]
     pub const fn class(self) -> Class {
         match self {
-            CommandKind::PassTime | CommandKind::ReportUsage | CommandKind::Mark => Class::Bulk,
+            CommandKind::PassTime | CommandKind::ReportUsage | CommandKind::Mark | CommandKind::KeepSeat => Class::Bulk,
             CommandKind::CloseDay
             | CommandKind::ExpireLicense
             | CommandKind::InitCluster
@@ -230,7 +253,16 @@ impl CommandKind {
             | CommandKind::CreateTicket
             | CommandKind::RevokeTicket
             | CommandKind::JoinNode
-            | CommandKind::RemoveNode => Class::Audit,
+            | CommandKind::RemoveNode
+            | CommandKind::TakeSeat
+            | CommandKind::ClaimSeat
+            | CommandKind::ReturnSeat
+            | CommandKind::ReleaseSeat
+            | CommandKind::BorrowSeat
+            | CommandKind::ReserveSeats
+            | CommandKind::SetSeatRules
+            | CommandKind::GrantSeats
+            | CommandKind::ExpireSeats => Class::Audit,
         }
     }
 
@@ -270,6 +302,16 @@ impl CommandKind {
             CommandKind::RemoveNode => "remove_node",
             CommandKind::Mark => "mark",
             CommandKind::ExpireLicense => "expire_license",
+            CommandKind::TakeSeat => "take_seat",
+            CommandKind::KeepSeat => "keep_seat",
+            CommandKind::ClaimSeat => "claim_seat",
+            CommandKind::ReturnSeat => "return_seat",
+            CommandKind::ReleaseSeat => "release_seat",
+            CommandKind::BorrowSeat => "borrow_seat",
+            CommandKind::ReserveSeats => "reserve_seats",
+            CommandKind::SetSeatRules => "set_seat_rules",
+            CommandKind::GrantSeats => "grant_seats",
+            CommandKind::ExpireSeats => "expire_seats",
         }
     }
 }
@@ -334,6 +376,7 @@ impl Command {
             Command::Node(NodeCommand::Join(_)) => CommandKind::JoinNode,
             Command::Node(NodeCommand::Remove { .. }) => CommandKind::RemoveNode,
             Command::Mark => CommandKind::Mark,
+            Command::Seat(command) => command.kind(),
         }
     }
 }

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::name::{Hash, NAME_CHARS, Name, Set, check_name, check_range, check_text, hex, sha256};
-use super::pool;
 use super::refusal::Refusal;
 use super::stack::{self, POOLABLE_GROUP, TRIAL_GROUP};
 use super::state::State;
 use super::time::{Moment, NEVER};
+use super::{pool, seat};
 
 /// SHA-256 over the license's signed bytes: its content hash. Built-in grants: over their name.
 pub type LicenseId = Hash;
@@ -85,6 +85,8 @@ pub struct License {
 pub enum Term {
     /// Metered volume.
     Meter(Meter),
+    /// Floating seats.
+    Seats(SeatGrant),
 }
 
 /// Metered volume a day, added to a stack.
@@ -104,6 +106,25 @@ pub struct Meter {
     pub features: Set<Name>,
     /// Sourcetypes that it allows; empty: all.
     pub sourcetypes: Set<Name>,
+}
+
+/// Floating seats, added to a seat type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatGrant {
+    /// The short name of the type that it adds to.
+    pub product: Name,
+    /// What the type is, in words.
+    pub description: Name,
+    /// How many seats.
+    pub count: u64,
+    /// How many workers they share.
+    pub workers: u64,
+    /// Whether a checkout may say how many workers it wants; else each gets an even share.
+    pub can_choose_workers: bool,
+    /// Whether its use is audited.
+    pub audited: bool,
+    /// From how many bytes on, if it is.
+    pub audit_threshold_bytes: u64,
 }
 
 /// Whether a license counts, and if not, why.
@@ -137,7 +158,18 @@ pub const RESET_FEATURE: &str = "ResetWarnings";
 impl License {
     /// The metered volumes that it entitles to.
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
-        self.terms.iter().map(|Term::Meter(meter)| meter)
+        self.terms.iter().filter_map(|term| match term {
+            Term::Meter(meter) => Some(meter),
+            Term::Seats(_) => None,
+        })
+    }
+
+    /// The seats that it entitles to.
+    pub fn seat_grants(&self) -> impl Iterator<Item = &SeatGrant> {
+        self.terms.iter().filter_map(|term| match term {
+            Term::Seats(grant) => Some(grant),
+            Term::Meter(_) => None,
+        })
     }
 
     /// Whether it counts at this moment (K1).
@@ -236,8 +268,11 @@ pub(super) fn install(state: &State, license: &License) -> Result<Vec<Event>, Re
         check_text(what, text, 2 * NAME_CHARS)?;
     }
     let mut license = License { installed: state.now, expired: false, ..license.clone() };
-    for Term::Meter(meter) in &mut license.terms {
-        check_meter(state, meter)?;
+    for term in &mut license.terms {
+        match term {
+            Term::Meter(meter) => check_meter(state, meter)?,
+            Term::Seats(grant) => seat::types::check(state, grant)?,
+        }
     }
     add(state, license)
 }
@@ -324,14 +359,22 @@ pub(super) fn installed(state: &mut State, license: &License) {
         state.license_deadlines.insert((license.expires, license.id));
     }
     state.licenses.insert(license.id, Arc::new(license.clone()));
-    refresh_stacks(state, license);
+    refresh(state, license);
 }
 
-fn refresh_stacks(state: &mut State, license: &License) {
+/// Works out again the stacks and the seat types that a license adds to.
+fn refresh(state: &mut State, license: &License) {
     let stacks: Set<Name> = license.meters().map(|meter| meter.stack.clone()).collect();
     for stack in &stacks {
         stack::refresh(state, stack);
     }
+    seat::types::refresh_of(state, license);
+}
+
+/// Works out again what licenses of this key add to.
+pub(super) fn refresh_of_key(state: &mut State, key: &Name) {
+    stack::refresh_of_key(state, key);
+    seat::types::refresh_of_key(state, key);
 }
 
 /// Removes a license, and the automatic pool of a stack that nothing is left of.
@@ -358,7 +401,7 @@ pub(super) fn removed(state: &mut State, id: &LicenseId) {
     let license = state.licenses.remove(id).expect("a removed license was installed before");
     state.license_deadlines.remove(&(license.starts, *id));
     state.license_deadlines.remove(&(license.expires, *id));
-    refresh_stacks(state, &license);
+    refresh(state, &license);
 }
 
 /// The first license whose start or end is due.
@@ -378,7 +421,7 @@ pub(super) fn due(state: &State, to: Moment, now: Moment) -> Option<Vec<Event>> 
 pub(super) fn started(state: &mut State, id: &LicenseId) {
     let license = state.licenses.get(id).expect("a started license was installed before").clone();
     state.license_deadlines.remove(&(license.starts, *id));
-    refresh_stacks(state, &license);
+    refresh(state, &license);
 }
 
 pub(super) fn expired(state: &mut State, id: &LicenseId) {
@@ -387,5 +430,5 @@ pub(super) fn expired(state: &mut State, id: &LicenseId) {
     let license = license.clone();
     state.license_deadlines.remove(&(license.starts, *id));
     state.license_deadlines.remove(&(license.expires, *id));
-    refresh_stacks(state, &license);
+    refresh(state, &license);
 }

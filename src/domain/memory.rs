@@ -7,6 +7,8 @@ use super::intent::{Class, Command, Intent, IntentId};
 use super::name::Name;
 use super::record::{Outcome, Record};
 use super::refusal::Refusal;
+use super::seat::SeatCommand;
+use super::seat::event::SeatEvent;
 use super::slave::REPORT_ID_MEMORY_MS;
 use super::state::{Answered, State};
 use super::user::UserCommand;
@@ -40,18 +42,22 @@ pub(super) fn answered(state: &State, id: IntentId) -> Option<u64> {
     (at.plus_ms(INTENT_MEMORY_MS) >= state.now).then_some(seq)
 }
 
-/// What the caller's own key says. A token is never answered twice: only its hash exists, so it is decided again.
+/// What the caller's own key says. A token is never answered twice: only its hash exists, so it is decided again; and so
+/// is a checkout, which may have waited meanwhile.
 pub(super) fn key_known(state: &State, intent: &Intent) -> Known {
     let Some(key) = &intent.key else { return Known::Never };
     let Some(before) = remembered(state, &intent.actor.user, &key.key) else { return Known::Never };
     if before.body != key.body {
         return Known::OtherBody { key: key.key.clone() };
     }
-    let token = matches!(intent.command, Command::User(UserCommand::CreateToken { .. }));
+    let token = matches!(
+        intent.command,
+        Command::User(UserCommand::CreateToken { .. }) | Command::Seat(SeatCommand::Checkout(_))
+    );
     if token && before.token.is_some() { Known::Never } else { Known::Answered { seq: before.seq } }
 }
 
-/// The token that an earlier request with the same key made.
+/// The token that an earlier request with the same key made, or the seat or place that it got.
 pub(super) fn token_of_key(state: &State, intent: &Intent) -> Option<u64> {
     remembered(state, &intent.actor.user, &intent.key.as_ref()?.key)?.token
 }
@@ -75,15 +81,25 @@ pub(super) fn remember(state: &mut State, record: &Record) {
     let token = match &record.outcome {
         Outcome::Refused(refusal) if !burns_key(refusal) => return,
         Outcome::Refused(_) | Outcome::Repeated { .. } => None,
-        Outcome::Done(events) => {
-            events.iter().find_map(|event| if let Event::TokenPut { token } = event { Some(token.id) } else { None })
-        }
+        Outcome::Done(events) => events.iter().find_map(made),
     };
     let name = (record.actor.user.clone(), key.key.clone());
     if let Some(before) = state.keys_used.insert(name.clone(), Answered { seq: record.seq, body: key.body, token }) {
         state.keys_used_by_seq.remove(&before.seq);
     }
     state.keys_used_by_seq.insert(record.seq, (record.at, name.0, name.1));
+}
+
+/// The token, seat or place that a fact is of.
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is asked for again under the same key and made anew")]
+fn made(event: &Event) -> Option<u64> {
+    match event {
+        Event::TokenPut { token } => Some(token.id),
+        Event::Seat(SeatEvent::Taken { session, .. }) => Some(session.id),
+        Event::Seat(SeatEvent::Queued { place }) => Some(place.id),
+        Event::Seat(SeatEvent::Kept { id, .. } | SeatEvent::Claimed { id, .. }) => Some(*id),
+        _other => None,
+    }
 }
 
 /// Whether a refusal is the key's answer. What was refused for the caller's sake may be asked again.

@@ -23,6 +23,7 @@ pub mod pool;
 pub mod record;
 pub mod refusal;
 pub mod right;
+pub mod seat;
 mod sequence;
 pub mod settings;
 pub mod slave;
@@ -76,6 +77,7 @@ pub fn decide(state: &State, stamp: &Stamp, intent: &Intent) -> Result<Vec<Event
         Command::Node(NodeCommand::Join(join)) => node::join(state, join),
         Command::Node(NodeCommand::Remove { node }) => node::remove(state, *node),
         Command::Mark => Ok(vec![Event::StateMarked]),
+        Command::Seat(command) => seat::decide(state, stamp, intent, command),
     }
 }
 
@@ -107,7 +109,10 @@ pub fn evolve(state: &mut State, event: &Event) {
         Event::ReportJudged(judged) => usage::judged(state, judged),
         Event::GapClosed { slave, epoch, range } => usage::gap_closed(state, slave, epoch, *range),
         Event::EpochClosed { slave, epoch } => usage::epoch_closed(state, slave, epoch),
-        Event::DayClosed(closed) => day::closed(state, closed),
+        Event::DayClosed(closed) => {
+            day::closed(state, closed);
+            seat::day_closed(state, closed.calendar.today);
+        }
         Event::CalendarChanged { calendar } => state.calendar = *calendar,
         Event::SlaveEdited { slave, label } => slave::edited(state, slave, label),
         Event::SlaveForgotten { slave } => slave::forgotten(state, slave),
@@ -116,13 +121,17 @@ pub fn evolve(state: &mut State, event: &Event) {
         }
         Event::UserDeleted { name } => {
             state.users.remove(name);
+            seat::user_gone(state, name);
         }
         Event::RolePut { name, rights, builtin } => account::role_put(state, name, rights, *builtin),
         Event::RoleDeleted { name } => {
             state.roles.remove(name);
         }
         Event::TokenPut { token } => account::token_put(state, token),
-        Event::TokensEnded { ids } => account::tokens_ended(state, ids),
+        Event::TokensEnded { ids } => {
+            account::tokens_ended(state, ids);
+            seat::tokens_ended(state, ids);
+        }
         Event::LockedOut { user, address, until } => account::locked_out(state, user, address, *until),
         Event::LocksEnded { locks } => account::locks_ended(state, locks),
         Event::TicketCreated { ticket } => node::ticket_created(state, ticket),
@@ -130,5 +139,6 @@ pub fn evolve(state: &mut State, event: &Event) {
         Event::NodeJoined { node, address } => node::joined(state, *node, address),
         Event::NodeRemoved { node } => node::removed(state, *node),
         Event::StateMarked => {}
+        Event::Seat(event) => seat::evolve(state, event),
     }
 }

@@ -247,4 +247,114 @@ pub enum Refusal {
         /// Its GUID.
         slave: Name,
     },
+    /// No license names that seat type.
+    NoSuchSeatType {
+        /// The type; empty when the first one was asked for and there is none.
+        product: Name,
+    },
+    /// Every license of the seat type has ended, or counts no more.
+    SeatTypeExpired {
+        /// The type.
+        product: Name,
+        /// When the last of them ended or would have.
+        expired: Moment,
+    },
+    /// No seat is free, or those that are free are kept for others or waited for.
+    NoSeatLeft {
+        /// The type.
+        product: Name,
+        /// Seats that licenses give.
+        count: u64,
+        /// Seats held.
+        held: u64,
+        /// Free seats that are kept for others.
+        kept: u64,
+        /// Clients in line.
+        waiting: u64,
+    },
+    /// Too few workers are free.
+    NoWorkersLeft {
+        /// The type.
+        product: Name,
+        /// Workers asked for.
+        asked: u64,
+        /// Workers free.
+        free: u64,
+        /// Workers that licenses give.
+        workers: u64,
+    },
+    /// The type's lists do not let this user have seats.
+    SeatNotAllowed {
+        /// The type.
+        product: Name,
+        /// The user.
+        user: Name,
+    },
+    /// The user has as many seats and places of the type as its rules allow.
+    SeatsPerUser {
+        /// The type.
+        product: Name,
+        /// The user.
+        user: Name,
+        /// The limit.
+        limit: u32,
+    },
+    /// The address has as many seats and places of the type as its rules allow.
+    SeatsPerAddress {
+        /// The type.
+        product: Name,
+        /// The address.
+        address: Name,
+        /// The limit.
+        limit: u32,
+    },
+    /// No session or place ever had that id.
+    NoSuchSeat {
+        /// The id.
+        id: u64,
+    },
+    /// The session or place has ended.
+    SeatEnded {
+        /// Its id.
+        id: u64,
+    },
+    /// The session or place is somebody else's.
+    NotYourSeat {
+        /// Its id.
+        id: u64,
+    },
+    /// The seat is still waited for.
+    SeatNotGranted {
+        /// The place's id.
+        id: u64,
+    },
+    /// The seat is borrowed: its holder works offline.
+    SeatIsBorrowed {
+        /// Its id.
+        id: u64,
+        /// Who has it.
+        user: Name,
+        /// Until when.
+        until: Moment,
+    },
+    /// As many seats of the type are borrowed as its rules allow.
+    BorrowBeyondLimit {
+        /// The type.
+        product: Name,
+        /// Seats borrowed.
+        borrowed: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// More seats would be kept for somebody than there are.
+    ReservedBeyondCount {
+        /// The type.
+        product: Name,
+        /// Seats asked for.
+        asked: u64,
+        /// Seats that other reservations leave.
+        free: u64,
+        /// Seats that licenses give.
+        count: u64,
+    },
 }

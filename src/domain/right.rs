@@ -4,6 +4,7 @@ use super::intent::{Command, Intent};
 use super::name::{Name, Set};
 use super::node::NodeCommand;
 use super::refusal::Refusal;
+use super::seat::SeatCommand;
 use super::state::State;
 use super::user::{Actor, Credential, Right, User, UserCommand};
 
@@ -39,6 +40,7 @@ fn needs(state: &State, command: &Command) -> Needs {
         | Command::ForgetSlave { .. } => Needs::Right(Right::EditPools),
         Command::ReportUsage { .. } => Needs::Right(Right::ReportUsage),
         Command::User(command) => needs_of_user(state, command),
+        Command::Seat(command) => needs_of_seat(state, command),
     }
 }
 
@@ -56,6 +58,23 @@ fn needs_of_user(state: &State, command: &UserCommand) -> Needs {
             None => Needs::Right(Right::ManageUsers),
         },
         UserCommand::LockOut { .. } => Needs::System,
+    }
+}
+
+fn needs_of_seat(state: &State, command: &SeatCommand) -> Needs {
+    match command {
+        SeatCommand::Checkout(_)
+        | SeatCommand::Beat { .. }
+        | SeatCommand::Claim { .. }
+        | SeatCommand::Borrow { .. } => Needs::Right(Right::TakeSeats),
+        // Whoever may take no more seats may still give back what they hold.
+        SeatCommand::Return { id } => match state.seats.holder_of(*id) {
+            Some(user) => Needs::Self_(user.clone(), Right::TakeSeats),
+            None => Needs::Right(Right::TakeSeats),
+        },
+        SeatCommand::Release { .. } | SeatCommand::Reserve { .. } | SeatCommand::SetRules { .. } => {
+            Needs::Right(Right::ManageSeats)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::license::{BuiltinGrant, License, LicenseId};
 use super::name::{Hash, Map, Name, Set, SlaveId};
 use super::node::{Node, Ticket};
 use super::pool::{Pool, PoolPast, PoolUid};
+use super::seat::state::Seats;
 use super::settings::Settings;
 use super::slave::{Placement, Slave};
 use super::stack::Stack;
@@ -38,7 +39,8 @@ pub struct Answered {
     pub seq: u64,
     /// SHA-256 of the request that it came with.
     pub body: Hash,
-    /// The token that was made, if it was a request for one: asked again, its hash is rotated (decision 14).
+    /// The token that was made, or the seat or place, if it was a request for one: asked again, the token's hash is
+    /// rotated (decision 14).
     pub token: Option<u64>,
 }
 
@@ -148,4 +150,8 @@ pub struct State {
     pub keys_used: Map<(Name, Name), Answered>,
     /// The same by position, oldest first.
     pub keys_used_by_seq: Map<u64, (Moment, Name, Name)>,
+
+    /// Seats: types, sessions, lines. In chunks of their own in a checkpoint.
+    #[serde(skip)]
+    pub seats: Arc<Seats>,
 }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::license;
 use super::name::{NAME_CHARS, Name, check_text, hex, sha256};
 use super::refusal::Refusal;
-use super::stack;
 use super::state::State;
 use super::time::Moment;
 
@@ -67,7 +67,7 @@ pub(super) fn trust(state: &State, key: &TrustedKey) -> Result<Vec<Event>, Refus
 
 pub(super) fn trusted(state: &mut State, key: &TrustedKey) {
     state.keys.insert(key.id.clone(), key.clone());
-    stack::refresh_of_key(state, &key.id);
+    license::refresh_of_key(state, &key.id);
 }
 
 /// Trusts a key no longer: what it signed stops counting at once.
@@ -80,5 +80,5 @@ pub(super) fn distrusted(state: &mut State, id: &Name) {
     let now = state.now;
     let key = state.keys.get_mut(id).expect("a distrusted key was trusted before");
     key.distrusted = Some(now);
-    stack::refresh_of_key(state, id);
+    license::refresh_of_key(state, id);
 }

@@ -59,11 +59,15 @@ pub enum Right {
     ReadJournal,
     /// Read metrics on the API listener.
     ReadMetrics,
+    /// Take seats, wait for them, borrow them and give them back.
+    TakeSeats,
+    /// Take seats away, reserve them, and say who may have how many.
+    ManageSeats,
 }
 
 impl Right {
     /// Every right there is.
-    pub const ALL: [Right; 10] = [
+    pub const ALL: [Right; 12] = [
         Right::View,
         Right::ReportUsage,
         Right::EditPools,
@@ -74,6 +78,8 @@ impl Right {
         Right::ManageCluster,
         Right::ReadJournal,
         Right::ReadMetrics,
+        Right::TakeSeats,
+        Right::ManageSeats,
     ];
 
     /// The right's name in roles, as API and CLI write it.
@@ -90,6 +96,8 @@ impl Right {
             Right::ManageCluster => "manage_cluster",
             Right::ReadJournal => "read_journal",
             Right::ReadMetrics => "read_metrics",
+            Right::TakeSeats => "take_seats",
+            Right::ManageSeats => "manage_seats",
         }
     }
 }
@@ -120,13 +128,15 @@ pub struct User {
     pub created: Moment,
 }
 
-/// What a token is for.
+/// What a token is for. Grows only at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenKind {
     /// Made by a login.
     Session,
     /// Made on purpose, for a machine.
     Api,
+    /// Came with a seat, and is good exactly as long as its session lives.
+    Seat,
 }
 
 /// A bearer credential. Only its hash is known.

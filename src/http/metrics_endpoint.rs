@@ -143,8 +143,12 @@ fn licenses(text: &mut Exposition, state: &State) {
             Standing::Untrusted => "untrusted",
         };
         *counts.entry((dialect, word)).or_default() += 1;
-        for Term::Meter(meter) in license.terms.iter().take(1) {
-            let (stack, kind, owner) = (meter.stack.to_string(), license.kind.to_string(), license.owner.to_string());
+        for term in license.terms.iter().take(1) {
+            let stack = match term {
+                Term::Meter(meter) => meter.stack.to_string(),
+                Term::Seats(grant) => grant.product.to_string(),
+            };
+            let (kind, owner) = (license.kind.to_string(), license.owner.to_string());
             info.push((vec![id.clone(), dialect.to_owned(), stack.clone(), kind, owner], 1.0));
             starts.push((vec![id.clone(), stack.clone()], value(license.starts.seconds())));
             if license.expires != NEVER {

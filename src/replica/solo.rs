@@ -58,7 +58,8 @@ impl Solo {
         let applied = inner.ledger.apply(&stamp, &[Intent { id, actor, key, command }]);
         applied.iter().for_each(|applied| inner.usage.fold(&applied.record));
         inner.journal.extend(applied.iter().map(|applied| applied.stored.clone()));
-        let last = applied.last().expect("each intent has a record").record.clone();
+        let last = applied.iter().rfind(|applied| applied.record.intent == id);
+        let last = last.expect("each intent has a record").record.clone();
         let (record, repeated) = match last.outcome {
             Outcome::Repeated { seq } => (inner.record(seq), true),
             Outcome::Done(_) | Outcome::Refused(_) => (last, false),

@@ -137,6 +137,36 @@ impl Fields {
         }
     }
 
+    /// Yes or no.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn flag(&mut self, field: &'static str) -> Result<Option<bool>, LicenseProblem> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::Bool(yes)) => Ok(Some(yes)),
+            Some(other) => Err(bad(field, format!("true or false is needed, and this is {}", kind(&other)))),
+        }
+    }
+
+    /// A list of tables, each with claims of its own; none when it is absent.
+    ///
+    /// # Errors
+    /// When it is no such list, or longer than `most`.
+    pub fn tables(&mut self, field: &'static str, most: usize) -> Result<Vec<Map<String, Value>>, LicenseProblem> {
+        let items = match self.take(field) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(items)) if items.len() <= most => items,
+            Some(Value::Array(items)) => return Err(bad(field, format!("{} entries, at most {most}", items.len()))),
+            Some(other) => return Err(bad(field, format!("a list is needed, and this is {}", kind(&other)))),
+        };
+        let table = |item| match item {
+            Value::Object(map) => Ok(map),
+            other => Err(bad(field, format!("a list of tables is needed, and it holds {}", kind(&other)))),
+        };
+        items.into_iter().map(table).collect()
+    }
+
     /// An amount of bytes: a whole number, or a text such as `10TB`.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use super::claims::{ClaimsFile, Fields, bad, missing};
 use super::keys::{PublicKey, SigningKey};
 use super::pem::{self, LINE_CHARS};
 use super::{DOCUMENT_BYTES, LicenseProblem, SignProblem, json as strict};
-use crate::domain::license::{Format, License, Meter, Term};
+use crate::domain::license::{Format, License, Meter, SeatGrant, Term};
 use crate::domain::name::{NAME_CHARS, Name, Set, sha256};
 use crate::domain::stack::GROUPS;
 use crate::domain::time::{Moment, NEVER};
@@ -37,6 +37,11 @@ const QUOTA_MOST: u64 = 1 << 60;
 const VIOLATIONS_MOST: u32 = 1_000;
 /// Largest `window_period` in days: what the journal's day totals are kept for.
 const WINDOW_MOST: u32 = 366;
+
+/// Most seat types in one license: with the volume they are all the terms that a license has.
+const SEATS_MOST: usize = 15;
+/// Most seats, and most workers, of one type in one license.
+const SEAT_COUNT_MOST: u32 = 1_000_000_000;
 
 /// What a license enables when it does not say, as dialect note 4 lists it for Enterprise.
 const FEATURES: [&str; 15] = [
@@ -119,15 +124,17 @@ impl Envelope {
             Ok(_) => return Err(unreadable("the payload is JSON, but no object")),
             Err(error) => return Err(unreadable(format!("the payload is not the JSON of a license: {error}"))),
         };
-        let meter = Meter {
-            group: claims.group,
-            stack: claims.stack,
-            quota_bytes: claims.quota_bytes,
-            max_violations: claims.max_violations,
-            window_days: claims.window_days,
-            features: claims.features,
-            sourcetypes: claims.sourcetypes,
-        };
+        let meter = claims.quota_bytes.map(|quota_bytes| {
+            Term::Meter(Meter {
+                group: claims.group,
+                stack: claims.stack,
+                quota_bytes,
+                max_violations: claims.max_violations,
+                window_days: claims.window_days,
+                features: claims.features,
+                sourcetypes: claims.sourcetypes,
+            })
+        });
         Ok(License {
             id: sha256(&[&self.payload]),
             format: Format::Native,
@@ -140,7 +147,7 @@ impl Envelope {
             created: claims.issued,
             starts: claims.starts,
             expires: claims.expires,
-            terms: vec![Term::Meter(meter)],
+            terms: meter.into_iter().chain(claims.seats.into_iter().map(Term::Seats)).collect(),
             installed: Moment(0),
             expired: false,
         })
@@ -177,11 +184,13 @@ struct Claims {
     expires: Moment,
     group: Name,
     stack: Name,
-    quota_bytes: u64,
+    /// Absent when the license grants seats only.
+    quota_bytes: Option<u64>,
     max_violations: u32,
     window_days: u32,
     features: Set<Name>,
     sourcetypes: Set<Name>,
+    seats: Vec<SeatGrant>,
 }
 
 impl Claims {
@@ -203,14 +212,18 @@ impl Claims {
         let expires = fields.moment("expires")?.unwrap_or(NEVER);
         let group = fields.name("group")?.map_or(Ok("Enterprise"), |group| known_group(&group))?;
         let stack = fields.name("stack")?.unwrap_or_else(|| "enterprise".into());
-        let quota_bytes = fields.bytes("quota")?.ok_or_else(|| missing("quota"))?;
+        let quota_bytes = fields.bytes("quota")?;
         let max_violations = fields.number("max_violations", VIOLATIONS_MOST)?.unwrap_or(5);
         let window_days = fields.number("window_period", WINDOW_MOST)?.unwrap_or(30);
         let features = fields.names("features")?;
         let sourcetypes = fields.names("sourcetypes")?.unwrap_or_default();
+        let seats = fields.tables("seats", SEATS_MOST)?.into_iter().map(seat_grant).collect::<Result<Vec<_>, _>>()?;
         fields.finish()?;
 
-        if quota_bytes > QUOTA_MOST {
+        if quota_bytes.is_none() && seats.is_empty() {
+            return Err(missing("quota"));
+        }
+        if let Some(quota_bytes) = quota_bytes.filter(|bytes| *bytes > QUOTA_MOST) {
             return Err(bad("quota", format!("{quota_bytes} bytes a day, at most {QUOTA_MOST}")));
         }
         let starts = starts.or(issued).unwrap_or_default();
@@ -231,6 +244,7 @@ impl Claims {
             window_days,
             features: features.unwrap_or_else(|| FEATURES.iter().map(|feature| Name::from(*feature)).collect()),
             sourcetypes,
+            seats,
             id,
         })
     }
@@ -244,14 +258,19 @@ impl Claims {
             "kind": self.kind.as_ref(),
             "issued": rfc3339(self.issued),
             "starts": rfc3339(self.starts),
-            "group": self.group.as_ref(),
-            "stack": self.stack.as_ref(),
-            "quota": self.quota_bytes,
-            "max_violations": self.max_violations,
-            "window_period": self.window_days,
-            "features": names(&self.features),
-            "sourcetypes": names(&self.sourcetypes),
         });
+        if let Some(quota_bytes) = self.quota_bytes {
+            payload["group"] = Value::from(self.group.as_ref());
+            payload["stack"] = Value::from(self.stack.as_ref());
+            payload["quota"] = Value::from(quota_bytes);
+            payload["max_violations"] = Value::from(self.max_violations);
+            payload["window_period"] = Value::from(self.window_days);
+            payload["features"] = Value::from(names(&self.features));
+            payload["sourcetypes"] = Value::from(names(&self.sourcetypes));
+        }
+        if !self.seats.is_empty() {
+            payload["seats"] = self.seats.iter().map(seat_claims).collect();
+        }
         if !self.owner.is_empty() {
             payload["owner"] = Value::from(self.owner.as_ref());
         }
@@ -260,6 +279,33 @@ impl Claims {
         }
         format!("{payload:#}\n")
     }
+}
+
+/// One table of `seats`.
+fn seat_grant(map: Map<String, Value>) -> Result<SeatGrant, LicenseProblem> {
+    let mut fields = Fields::new(map);
+    let product = fields.name("type")?.ok_or_else(|| missing("seats.type"))?;
+    let description = fields.name("description")?.unwrap_or_else(|| product.clone());
+    let count = fields.number("count", SEAT_COUNT_MOST)?.filter(|count| *count > 0);
+    let count = u64::from(count.ok_or_else(|| bad("seats.count", "how many seats, at least 1"))?);
+    let workers = u64::from(fields.number("workers", SEAT_COUNT_MOST)?.unwrap_or(0));
+    let can_choose_workers = fields.flag("can_choose_workers")?.unwrap_or(true);
+    let audited = fields.flag("audited")?.unwrap_or(false);
+    let audit_threshold_bytes = fields.bytes("audit_threshold")?.unwrap_or(0);
+    fields.finish()?;
+    Ok(SeatGrant { product, description, count, workers, can_choose_workers, audited, audit_threshold_bytes })
+}
+
+fn seat_claims(grant: &SeatGrant) -> Value {
+    json!({
+        "type": grant.product.as_ref(),
+        "description": grant.description.as_ref(),
+        "count": grant.count,
+        "workers": grant.workers,
+        "can_choose_workers": grant.can_choose_workers,
+        "audited": grant.audited,
+        "audit_threshold": grant.audit_threshold_bytes,
+    })
 }
 
 fn known_group(group: &str) -> Result<&'static str, LicenseProblem> {

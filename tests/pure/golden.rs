@@ -19,8 +19,12 @@ use quartermaster::domain::node::{NodeAddress, Ticket};
 use quartermaster::domain::pool::{Members, Quota};
 use quartermaster::domain::record::{Outcome, RECORD_FORMAT, Record};
 use quartermaster::domain::refusal::Refusal;
+use quartermaster::domain::seat::event::{EndCause, SeatEvent};
+use quartermaster::domain::seat::rules::{ChangeSeatRules, Principal, SeatRules};
+use quartermaster::domain::seat::{Checkout, Need, Overask, Place, SeatCommand, Session};
 use quartermaster::domain::settings::Settings;
 use quartermaster::domain::slave::{Fate, Level, Range, ReportRefusal, Row};
+use quartermaster::domain::state::State;
 use quartermaster::domain::time::{Day, Moment};
 use quartermaster::domain::user::{Right, Token, TokenKind, User};
 
@@ -134,10 +138,84 @@ fn events() -> Vec<Event> {
         Event::EpochClosed { slave: "S1".into(), epoch: "e".into() },
         Event::CalendarChanged { calendar },
     ]
+    .into_iter()
+    .chain(seat_events())
+    .collect()
+}
+
+/// Every fact about seats, and a license that grants some.
+fn seat_events() -> Vec<Event> {
+    let (product, until) = (Name::from("review"), Moment(9));
+    let kept = Some(Principal::Group("lab".into()));
+    let session = Session {
+        id: 7,
+        product: product.clone(),
+        user: "ann".into(),
+        address: "::1".into(),
+        client: "job 4".into(),
+        workers: 2,
+        reservation: kept,
+        since: Moment(3),
+        waited_ms: 2,
+        beat: Moment(4),
+        ends: until,
+        borrowed: true,
+        token: Some(5),
+    };
+    let place = Place {
+        id: 8,
+        product: product.clone(),
+        user: "bob".into(),
+        address: "::1".into(),
+        client: "".into(),
+        need: Need { least: 1, most: 3 },
+        rank: 255,
+        principals: vec![Principal::User("bob".into())],
+        since: Moment(3),
+        ends: until,
+    };
+    let rules = SeatRules {
+        allow: Some(Set::unit(Principal::User("ann".into()))),
+        per_user: Some(2),
+        priorities: Map::unit(Principal::Group("lab".into()), 9),
+        ..SeatRules::default()
+    };
+    let causes = [
+        EndCause::Returned,
+        EndCause::LeaseEnded,
+        EndCause::Released,
+        EndCause::CredentialEnded,
+        EndCause::HolderGone,
+        EndCause::Hopeless,
+    ];
+    let ended = causes.map(|cause| SeatEvent::Ended { ids: vec![7, 300], cause });
+    let principal = Principal::User("ann".into());
+    let events = [
+        SeatEvent::Taken { session: Box::new(session), hash: Some([3; 32]) },
+        SeatEvent::Queued { place: Box::new(place) },
+        SeatEvent::Kept { id: 7, until },
+        SeatEvent::Claimed { id: 7, token: 5, version: 2, hash: [4; 32], until },
+        SeatEvent::Borrowed { id: 7, until },
+        SeatEvent::Reserved { product: product.clone(), principal, seats: 3 },
+        SeatEvent::RulesSet { product, rules: Box::new(rules) },
+    ];
+    let license = Event::LicenseInstalled { license: Box::new(crate::world::seats("seats", "review", 10, 6)) };
+    let token = Token {
+        id: 5,
+        version: 1,
+        user: "ann".into(),
+        hash: [3; 32],
+        kind: TokenKind::Seat,
+        label: "review".into(),
+        created: Moment(1),
+        expires: Moment(2),
+    };
+    let put = Event::TokenPut { token };
+    [license, put].into_iter().chain(events.into_iter().chain(ended).map(Event::Seat)).collect()
 }
 
 /// How many variants [`named`] names.
-const EVENTS: usize = 34;
+const EVENTS: usize = 42;
 
 fn named(event: &Event) -> &'static str {
     match event {
@@ -175,6 +253,14 @@ fn named(event: &Event) -> &'static str {
         Event::GapClosed { .. } => "GapClosed",
         Event::EpochClosed { .. } => "EpochClosed",
         Event::CalendarChanged { .. } => "CalendarChanged",
+        Event::Seat(SeatEvent::Taken { .. }) => "SeatTaken",
+        Event::Seat(SeatEvent::Queued { .. }) => "SeatQueued",
+        Event::Seat(SeatEvent::Kept { .. }) => "SeatKept",
+        Event::Seat(SeatEvent::Claimed { .. }) => "SeatClaimed",
+        Event::Seat(SeatEvent::Ended { .. }) => "SeatsEnded",
+        Event::Seat(SeatEvent::Borrowed { .. }) => "SeatBorrowed",
+        Event::Seat(SeatEvent::Reserved { .. }) => "SeatsReserved",
+        Event::Seat(SeatEvent::RulesSet { .. }) => "SeatRulesSet",
     }
 }
 
@@ -185,6 +271,8 @@ fn records() -> Vec<(&'static str, Record)> {
         Refusal::QuotaBeyondStack { asked_bytes: 71, free_bytes: 70 },
         Refusal::NodeWasRemoved { node: 2 },
         Refusal::SlaveReportedToday { slave: "S1".into() },
+        Refusal::NoSuchSeatType { product: "review".into() },
+        Refusal::ReservedBeyondCount { product: "review".into(), asked: 3, free: 2, count: 9 },
     ];
     let outcomes = [Outcome::Done(vec![Event::StateMarked]), Outcome::Repeated { seq: 3 }];
     let outcomes = outcomes.into_iter().chain(refused.map(Outcome::Refused));
@@ -289,20 +377,63 @@ fn state() -> World {
     by_id.time = Some(Moment(world.now));
     by_id.levels = vec![Level { name: "shards".into(), value: 3 }];
     world.run(world.admin(), Command::ReportUsage { reports: vec![by_id, report("s1", 10, 1)] });
+    seats(&mut world);
     world
 }
 
-#[test]
-fn a_checkpoint_that_was_ever_written_is_loaded_and_written_again_alike() {
-    let state = state().ledger.state;
-    let today: Vec<_> = encode_chunks(&state).map(|chunk| ("Chunk", chunk)).collect();
-    let mut loader = Loader::default();
-    let mut read = Vec::new();
-    for (name, bytes) in kept("checkpoint-1", &today) {
-        loader.take(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
-        read.push(bytes);
+/// Seats held, borrowed, reserved and waited for.
+fn seats(world: &mut World) {
+    let license = crate::world::seats("seats", "review", 2, 4);
+    world.run(world.admin(), Command::InstallLicense(Box::new(license)));
+    let changes = ChangeSeatRules { borrow_seats: Some(1), per_user: Some(Some(9)), ..ChangeSeatRules::default() };
+    let rules = SeatCommand::SetRules { product: "review".into(), changes: Box::new(changes) };
+    let reserve =
+        SeatCommand::Reserve { product: "review".into(), principal: Principal::User("admin".into()), seats: 1 };
+    let take = |byte: u8| {
+        SeatCommand::Checkout(Checkout {
+            product: None,
+            workers: Some(2),
+            over: Overask::Refuse,
+            hash: Some([byte; 32]),
+            queue: true,
+            address: "::1".into(),
+            client: "golden".into(),
+        })
+    };
+    let borrow = SeatCommand::Borrow { id: 1, for_ms: DAY_MS };
+    for command in [rules, reserve, take(21), take(22), take(23), borrow] {
+        let outcome = world.run(world.admin(), Command::Seat(command));
+        assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
     }
-    let loaded = loader.finish().expect("the checkpoint is whole");
-    assert!(loaded == state, "the checkpoint is of the state that it was written from");
-    assert_eq!(encode_chunks(&loaded).collect::<Vec<_>>(), read);
+}
+
+/// The checkpoints that were ever written, oldest first: `checkpoint-1`, `checkpoint-2`, …
+fn checkpoints() -> Vec<Vec<Vec<u8>>> {
+    let file = |number: usize| list(&format!("checkpoint-{number}")).1;
+    let chunks = |file: Vec<(String, Vec<u8>)>| file.into_iter().map(|(_, bytes)| bytes).collect();
+    (1..).map(file).take_while(|lines| !lines.is_empty()).map(chunks).collect()
+}
+
+fn loaded(chunks: &[Vec<u8>]) -> State {
+    let mut loader = Loader::default();
+    chunks.iter().for_each(|chunk| loader.take(chunk).unwrap_or_else(|error| panic!("{error}")));
+    loader.finish().expect("the checkpoint is whole")
+}
+
+#[test]
+fn every_checkpoint_that_was_ever_written_is_loaded_and_written_again_alike() {
+    let state = state().ledger.state;
+    let today: Vec<Vec<u8>> = encode_chunks(&state).collect();
+    let mut known = checkpoints();
+    if known.last() != Some(&today) {
+        let name = format!("checkpoint-{}", known.len() + 1);
+        assert!(std::env::var_os("UPDATE").is_some(), "there is no {name}, and today's is another than the last one");
+        kept(&name, &today.iter().map(|chunk| ("Chunk", chunk.clone())).collect::<Vec<_>>());
+        known.push(today);
+    }
+    for chunks in &known {
+        assert_eq!(encode_chunks(&loaded(chunks)).collect::<Vec<_>>(), *chunks);
+    }
+    let last = loaded(known.last().expect("there are checkpoints"));
+    assert!(last == state, "the checkpoint is of the state that it was written from");
 }

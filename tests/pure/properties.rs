@@ -29,23 +29,23 @@ use crate::world::{DAY_MS, World, init, issuer, license, system};
 
 /// One step of a history.
 #[derive(Debug, Clone)]
-struct Step {
+pub(crate) struct Step {
     /// How the leader's clock moves, in milliseconds.
-    clock: i64,
-    intents: Vec<(Who, Option<u8>, Command)>,
+    pub clock: i64,
+    pub intents: Vec<(Who, Option<u8>, Command)>,
     /// Whether the last intent is proposed again.
-    again: bool,
+    pub again: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Who {
+pub(crate) enum Who {
     System,
     Admin,
     User(usize),
     Stale,
 }
 
-const USERS: [&str; 3] = ["ann", "bob", "cid"];
+pub(crate) const USERS: [&str; 3] = ["ann", "bob", "cid"];
 const SLAVES: [&str; 5] = ["AA-1", "AA-9", "BB-2", "CC-3", "DD-4"];
 const POOLS: [&str; 4] = ["auto_generated_pool_enterprise", "auto_generated_pool_free", "web", "db"];
 
@@ -80,7 +80,7 @@ fn a_license() -> impl Strategy<Value = License> {
             } else {
                 Moment(u64::try_from(base + (from + days) * day + 77).expect("after 1970"))
             };
-            let Term::Meter(meter) = &mut license.terms[0];
+            let Term::Meter(meter) = &mut license.terms[0] else { return license };
             meter.group = group.into();
             meter.stack = stack.into();
             meter.max_violations = 1;
@@ -182,6 +182,9 @@ fn command() -> impl Strategy<Value = Command> {
         2 => Just(Command::TrustKey(issuer())),
         1 => (0_u32..3).prop_map(|rules| Command::AdoptRules { rules }),
         1 => (1_u32..50).prop_map(|days| Command::ChangeSettings(ChangeSettings { retention_days: Some(days), squash_threshold: Some(1), ..ChangeSettings::default() })),
+        1 => crate::seat_properties::license().prop_map(|license| Command::InstallLicense(Box::new(license))),
+        1 => (0_u8..4).prop_map(|number| Command::RemoveLicense { license: sha256(&[format!("seats {number}").as_bytes()]) }),
+        4 => crate::seat_properties::command(),
         1 => Just(Command::Mark),
         1 => Just(init()),
     ]
@@ -199,7 +202,7 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
-fn run(steps: &[Step]) -> (World, Vec<u8>) {
+pub(crate) fn run(steps: &[Step]) -> (World, Vec<u8>) {
     let mut world = World::empty();
     world.run(system(), init());
     world.run(world.admin(), Command::TrustKey(issuer()));
@@ -247,7 +250,7 @@ fn load(mut bytes: &[u8]) -> Ledger {
     Ledger { state: loader.finish().expect("all chunks are there") }
 }
 
-fn check_history(steps: &[Step]) {
+pub(crate) fn check_history(steps: &[Step]) {
     let (world, halfway) = run(steps);
     let digest = world.ledger.state_digest();
 
@@ -277,6 +280,7 @@ fn check_history(steps: &[Step]) {
     }
     chain(&world);
     counted_once(&world);
+    crate::seat_properties::check(&world);
     for message in projection::messages::messages(&world.ledger.state) {
         assert_eq!(projection::messages::message(&world.ledger.state, &message.id), Some(message));
     }

@@ -10,14 +10,15 @@ use quartermaster::domain::license::{BuiltinGrant, License, Term};
 use quartermaster::domain::name::{Name, Set, hex, sha256};
 use quartermaster::domain::pool::{CreatePool, EditPool, Members, Quota};
 use quartermaster::domain::record::Outcome;
+use quartermaster::domain::seat::SeatCommand;
 use quartermaster::domain::settings::ChangeSettings;
 use quartermaster::domain::slave::{EditSlave, Level, Report, Row};
 use quartermaster::domain::time::Moment;
 use quartermaster::domain::user::{Right, TokenKind, UserCommand};
 use quartermaster::projection::{groups, licenses, messages, pools, slaves, stacks, usage};
 
-use crate::invariants;
 use crate::world::{DAY_MS, World, issuer, license};
+use crate::{invariants, seats};
 
 pub(crate) struct Script {
     world: World,
@@ -93,6 +94,7 @@ impl Script {
             Event::TokenPut { token } => format!("TokenPut {} version {} of {}", token.id, token.version, token.user),
             Event::SettingsChanged { .. } => "SettingsChanged".to_owned(),
             Event::KeyTrusted { .. } => "KeyTrusted".to_owned(),
+            Event::Seat(event) => seats::fact(event),
             other => format!("{other:?}"),
         }
     }
@@ -134,7 +136,7 @@ impl Script {
         if let Some(key) = args.take_key("key") {
             license.key = Some(key.into());
         }
-        let Term::Meter(meter) = &mut license.terms[0];
+        let Term::Meter(meter) = &mut license.terms[0] else { return Err("a license of volume".into()) };
         meter.group = args.take_key("group").unwrap_or("Enterprise").into();
         meter.stack = args.take_key("stack").unwrap_or("enterprise").into();
         meter.max_violations = args.take_key("max").map_or(Ok(5), str::parse)?;
@@ -178,7 +180,10 @@ impl Script {
                 retention_days: args.take_key("days").map(str::parse).transpose()?,
                 ..ChangeSettings::default()
             }),
-            _other => Command::User(self.account(name, args)?),
+            _other => match seats::command(&mut self.tokens, name, args)? {
+                Some(command) => command,
+                None => Command::User(self.account(name, args)?),
+            },
         })
     }
 
@@ -298,6 +303,8 @@ impl Script {
                     writeln!(out, "{day}: {} bytes, {} in no pool", totals.bytes, totals.unpooled_bytes)?;
                 }
             }
+            "seats" => out = seats::shown(state),
+            "seat_days" => out = seats::days(state),
             "digest" => writeln!(out, "{}", hex(&state.heads.digest()))?,
             other => return Err(format!("cannot show {other}").into()),
         }
@@ -348,11 +355,12 @@ impl Runner for Script {
 fn body(command: &Command) -> String {
     match command {
         Command::User(UserCommand::CreateToken { user, .. }) => format!("token of {user}"),
+        Command::Seat(SeatCommand::Checkout(wanted)) => format!("seat {:?}", wanted.product),
         other => format!("{other:?}"),
     }
 }
 
-fn span(text: &str) -> Result<u64, Box<dyn Error>> {
+pub(crate) fn span(text: &str) -> Result<u64, Box<dyn Error>> {
     let (number, unit) = text.split_at(text.len().saturating_sub(1));
     let unit = match unit {
         "s" => 1_000,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use quartermaster::domain::apply::{Applied, Ledger, decode_batch, encode_batch};
 use quartermaster::domain::cluster::InitCluster;
 use quartermaster::domain::intent::{Command, IdempotencyKey, Intent, IntentId};
-use quartermaster::domain::license::{Format, License, Meter, Term};
+use quartermaster::domain::license::{Format, License, Meter, SeatGrant, Term};
 use quartermaster::domain::name::{Name, Set, sha256};
 use quartermaster::domain::node::NodeAddress;
 use quartermaster::domain::record::{Outcome, Stored};
@@ -93,7 +93,9 @@ impl World {
 
     pub(crate) fn run_keyed(&mut self, actor: Actor, key: Option<IdempotencyKey>, command: Command) -> Outcome {
         let intent = self.intent(actor, key, command);
-        self.batch(&[intent]).pop().expect("each intent has a record").record.outcome
+        let id = intent.id;
+        let answered = self.batch(&[intent]).into_iter().rfind(|applied| applied.record.intent == id);
+        answered.expect("each intent has a record").record.outcome
     }
 
     /// Lets time pass until nothing more is due.
@@ -158,6 +160,20 @@ pub(crate) fn license(name: &str, bytes: u64) -> License {
         installed: Moment(0),
         expired: false,
     }
+}
+
+/// A perpetual license of seats only.
+pub(crate) fn seats(name: &str, product: &str, count: u64, workers: u64) -> License {
+    let grant = SeatGrant {
+        product: product.into(),
+        description: format!("seats of {product}").into(),
+        count,
+        workers,
+        can_choose_workers: true,
+        audited: false,
+        audit_threshold_bytes: 0,
+    };
+    License { terms: vec![Term::Seats(grant)], ..license(name, 0) }
 }
 
 /// A report of one row.

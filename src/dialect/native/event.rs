@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::refusal;
 use super::wire::{JournalRecord, stamp, time};
+use super::{refusal, seat};
 use crate::codec;
 use crate::domain::event::{DayTotals, Event, ReportJudged};
 use crate::domain::license::{License, Term};
@@ -133,6 +133,7 @@ fn event(event: &Event, state: &State) -> Value {
             "event": "calendar_changed", "day": calendar.today.to_string(), "ends": stamp(calendar.ends),
         }),
         Event::StateMarked => json!({"event": "state_marked"}),
+        Event::Seat(event) => seat::event(event),
     }
 }
 
@@ -170,6 +171,10 @@ fn license(license: &License) -> Value {
         .terms
         .iter()
         .map(|term| match term {
+            Term::Seats(grant) => json!({
+                "seats": grant.product, "count": grant.count, "workers": grant.workers,
+                "can_choose_workers": grant.can_choose_workers,
+            }),
             Term::Meter(meter) => json!({
                 "group": meter.group, "stack": meter.stack, "quota_bytes": meter.quota_bytes,
                 "max_violations": meter.max_violations, "window_days": meter.window_days,
@@ -207,6 +212,7 @@ pub(super) const fn token_kind(kind: TokenKind) -> &'static str {
     match kind {
         TokenKind::Session => "session",
         TokenKind::Api => "api",
+        TokenKind::Seat => "seat",
     }
 }
 

@@ -7,6 +7,7 @@ mod event;
 pub mod openapi;
 mod refusal;
 pub mod routes;
+mod seat;
 mod trouble;
 pub mod wire;
 

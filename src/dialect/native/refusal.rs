@@ -259,6 +259,90 @@ pub(super) fn word(refusal: &Refusal) -> Worded {
             json!({"node": node}),
             "make a ticket and join under a new id",
         ),
+        Refusal::NoSuchSeatType { product } => {
+            missing("no_such_seat_type", "seat type", product, "see the list of seat types")
+        }
+        Refusal::SeatTypeExpired { product, expired } => conflict(
+            "seat_type_expired",
+            format!("no license of {} counts now: each has ended, has not begun, or lost its key", shown(product)),
+            json!({"type": shown(product), "last_expires": time(*expired)}),
+            "install a license for it; sessions that are held go on",
+        ),
+        Refusal::NoSeatLeft { product, count, held, kept, waiting } => conflict(
+            "no_seat_left",
+            format!(
+                "no seat of {} is free: {held} of {count} are held, {kept} more are kept for others, {waiting} wait",
+                shown(product)
+            ),
+            json!({"type": shown(product), "count": count, "held": held, "kept": kept, "waiting": waiting}),
+            "wait in line with \"queue\": true, or have a seat returned or released",
+        ),
+        Refusal::NoWorkersLeft { product, asked, free, workers } => conflict(
+            "no_workers_left",
+            format!("{asked} workers of {} are asked for, and {free} of {workers} are free", shown(product)),
+            json!({"type": shown(product), "asked": asked, "free": free, "workers": workers}),
+            "ask for fewer workers, let it be clamped, or wait in line with \"queue\": true",
+        ),
+        Refusal::SeatNotAllowed { product, user } => worded(
+            StatusCode::FORBIDDEN,
+            "seat_not_allowed",
+            format!("{} may have no seat of {}", shown(user), shown(product)),
+            json!({"type": shown(product), "user": shown(user)}),
+            "ask who manages seats to change the type's allow or deny list",
+        ),
+        Refusal::SeatsPerUser { product, user, limit } => conflict(
+            "seats_per_user",
+            format!("{} has {limit} seats and places of {} already, which is the most", shown(user), shown(product)),
+            json!({"type": shown(product), "user": shown(user), "limit": limit}),
+            "return one of them first",
+        ),
+        Refusal::SeatsPerAddress { product, address, limit } => conflict(
+            "seats_per_address",
+            format!("{} has {limit} seats and places of {} already, which is the most", shown(address), shown(product)),
+            json!({"type": shown(product), "address": shown(address), "limit": limit}),
+            "return one of them first, or ask from another machine",
+        ),
+        Refusal::NoSuchSeat { id } => {
+            missing("no_such_seat", "seat or place in line", &id.to_string(), "see the list of sessions")
+        }
+        Refusal::SeatEnded { id } => worded(
+            StatusCode::NOT_FOUND,
+            "seat_ended",
+            format!("session or place {id} has ended: returned, released, or not heard of for a lease"),
+            json!({"seat": id}),
+            "take a seat again, with a fresh idempotency key",
+        ),
+        Refusal::NotYourSeat { id } => worded(
+            StatusCode::FORBIDDEN,
+            "not_your_seat",
+            format!("session or place {id} is somebody else's"),
+            json!({"seat": id}),
+            "with the right manage_seats it can be released",
+        ),
+        Refusal::SeatNotGranted { id } => conflict(
+            "seat_not_granted",
+            format!("{id} is a place in line, not a seat yet"),
+            json!({"seat": id}),
+            "wait for it to come up",
+        ),
+        Refusal::SeatIsBorrowed { id, user, until } => conflict(
+            "seat_is_borrowed",
+            format!("{} has borrowed seat {id} until {} and works offline", shown(user), stamp(*until)),
+            json!({"seat": id, "user": shown(user), "until": stamp(*until)}),
+            "have it returned, or release it with even_borrowed: its proof stays good until then",
+        ),
+        Refusal::BorrowBeyondLimit { product, borrowed, limit } => conflict(
+            "borrow_beyond_limit",
+            format!("{borrowed} seats of {} are borrowed, and at most {limit} may be", shown(product)),
+            json!({"type": shown(product), "borrowed": borrowed, "limit": limit}),
+            "have one returned, or ask who manages seats to raise borrow_seats",
+        ),
+        Refusal::ReservedBeyondCount { product, asked, free, count } => conflict(
+            "reserved_beyond_count",
+            format!("{asked} seats cannot be kept: of {count} of {}, other reservations leave {free}", shown(product)),
+            json!({"type": shown(product), "asked": asked, "free": free, "count": count}),
+            "keep fewer, or make another reservation smaller first",
+        ),
     }
 }
 

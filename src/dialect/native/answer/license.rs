@@ -146,7 +146,7 @@ fn license(license: &License, state: &State, installed: bool) -> wire::License {
 
 fn term(term: &Term) -> wire::Term {
     match term {
-        Term::Meter(meter) => wire::Term {
+        Term::Meter(meter) => wire::Term::Volume {
             group: meter.group.to_string(),
             stack: meter.stack.to_string(),
             quota_bytes: meter.quota_bytes,
@@ -154,6 +154,15 @@ fn term(term: &Term) -> wire::Term {
             window_days: meter.window_days,
             features: words(&meter.features),
             sourcetypes: words(&meter.sourcetypes),
+        },
+        Term::Seats(grant) => wire::Term::Seats {
+            seats: grant.product.to_string(),
+            description: grant.description.to_string(),
+            count: grant.count,
+            workers: grant.workers,
+            can_choose_workers: grant.can_choose_workers,
+            audited: grant.audited,
+            audit_threshold_bytes: grant.audit_threshold_bytes,
         },
     }
 }
@@ -167,9 +176,9 @@ fn list_licenses(call: &Asked) -> Result {
         let after = after.and_then(parse_id);
         let begin = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let walk = view.state.licenses.range((begin, std::ops::Bound::Unbounded)).map(|(id, found)| {
-            let in_stack = |Term::Meter(meter): &Term| stack.as_deref().is_none_or(|stack| *meter.stack == *stack);
             let shown = license(found, &view.state, true);
-            let fits = found.terms.iter().any(in_stack) && wanted.as_deref().is_none_or(|state| state == shown.state);
+            let in_stack = stack.as_deref().is_none_or(|stack| found.meters().any(|meter| *meter.stack == *stack));
+            let fits = in_stack && wanted.as_deref().is_none_or(|state| state == shown.state);
             (hex(id), fits.then_some(shown))
         });
         Rows::of(walk, limit)
@@ -244,8 +253,7 @@ fn one_group(state: &State, name: &str) -> Result {
 
 fn stack(stack: &Stack, state: &State) -> wire::Stack {
     let counts = |license: &License| {
-        license.standing(state, state.now) == Standing::Valid
-            && license.terms.iter().any(|Term::Meter(meter)| meter.stack == stack.id)
+        license.standing(state, state.now) == Standing::Valid && license.meters().any(|meter| meter.stack == stack.id)
     };
     wire::Stack {
         id: stack.id.to_string(),

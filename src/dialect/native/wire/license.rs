@@ -70,23 +70,44 @@ pub struct License {
     pub terms: Vec<Term>,
 }
 
-/// Metered volume a day.
+/// What a license entitles to: metered volume a day, or floating seats.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Term {
-    /// The group.
-    pub group: String,
-    /// The stack that it adds to.
-    pub stack: String,
-    /// Bytes a day.
-    pub quota_bytes: u64,
-    /// How many warnings within the window make a violation.
-    pub max_violations: u32,
-    /// The window in days.
-    pub window_days: u32,
-    /// Features.
-    pub features: Vec<String>,
-    /// Allowed sourcetypes; empty: all.
-    pub sourcetypes: Vec<String>,
+#[serde(untagged)]
+pub enum Term {
+    /// Metered volume a day.
+    Volume {
+        /// The group.
+        group: String,
+        /// The stack that it adds to.
+        stack: String,
+        /// Bytes a day.
+        quota_bytes: u64,
+        /// How many warnings within the window make a violation.
+        max_violations: u32,
+        /// The window in days.
+        window_days: u32,
+        /// Features.
+        features: Vec<String>,
+        /// Allowed sourcetypes; empty: all.
+        sourcetypes: Vec<String>,
+    },
+    /// Floating seats.
+    Seats {
+        /// The seat type that it adds to.
+        seats: String,
+        /// What the type is.
+        description: String,
+        /// How many seats.
+        count: u64,
+        /// How many workers they share.
+        workers: u64,
+        /// Whether a checkout may say how many workers it wants.
+        can_choose_workers: bool,
+        /// Whether its use is audited.
+        audited: bool,
+        /// From how many bytes on, if it is.
+        audit_threshold_bytes: u64,
+    },
 }
 
 /// A license group.
