@@ -2,6 +2,8 @@
 //!
 //! A dialect translates; it never decides, retries, forwards or reads a clock. Two dialects never import each other.
 
+pub mod install;
+pub mod login;
 pub mod native;
 pub mod reply;
 pub mod request;
@@ -105,6 +107,8 @@ pub struct Call<E> {
     pub body: Body,
     /// Who asks; `None` for public endpoints only.
     pub caller: Option<Caller>,
+    /// The credential that said so.
+    pub presented: Option<Arc<Presented>>,
     /// The state that the caller was authenticated by; a read answers from it.
     pub view: Option<View>,
 }
@@ -113,6 +117,8 @@ pub struct Call<E> {
 pub trait Dialect: 'static {
     /// Its name in metrics and logs.
     const NAME: &'static str;
+    /// The first path segments that are its own.
+    const PREFIXES: &'static [&'static str];
     /// What can be asked.
     type Endpoint: Send + Sync + 'static;
 
@@ -125,6 +131,13 @@ pub trait Dialect: 'static {
     fn route(endpoint: &Self::Endpoint) -> &'static str;
     /// Who may call it.
     fn needs(endpoint: &Self::Endpoint) -> Needs;
+    /// The credential that a request carries; most languages know Basic and Bearer only.
+    ///
+    /// # Errors
+    /// When there is none, or none that the language knows.
+    fn presented(head: &Head) -> Result<Presented, Denied> {
+        Presented::of(&head.headers)
+    }
     /// Whether it answers beyond a request's own deadline: streams and long polls.
     fn is_long(endpoint: &Self::Endpoint) -> bool;
     /// Answers it.
@@ -228,12 +241,18 @@ async fn let_in<D: Dialect>(
     let needs = D::needs(&endpoint);
     let let_in = match needs {
         Needs::Nobody => Ok(None),
-        Needs::Somebody | Needs::Right(_) => caller(&cx, &head, needs).await.map(Some),
+        Needs::Somebody | Needs::Right(_) => match D::presented(&head) {
+            Ok(presented) => {
+                caller(&cx, &head, &presented, needs).await.map(|known| Some((known, Arc::new(presented))))
+            }
+            Err(denied) => Err(denied.into()),
+        },
     };
     match let_in {
         Ok(known) => {
+            let (known, presented) = known.unzip();
             let (caller, view) = known.unzip();
-            D::answer(Call { cx, head, endpoint, body, caller, view }).await
+            D::answer(Call { cx, head, endpoint, body, caller, presented, view }).await
         }
         Err(trouble) => (Err(trouble), body),
     }
@@ -241,13 +260,12 @@ async fn let_in<D: Dialect>(
 
 /// Authenticates and checks the right. A read is authenticated by the view that answers it; a write by what this node
 /// has, and, if that says no, by what the cluster has: `decide` checks again anyway.
-async fn caller(cx: &Context, head: &Head, needs: Needs) -> Result<(Caller, View), Trouble> {
-    let presented = Presented::of(&head.headers)?;
+async fn caller(cx: &Context, head: &Head, presented: &Presented, needs: Needs) -> Result<(Caller, View), Trouble> {
     let reads = head.method == Method::GET || head.method == Method::HEAD;
     let stale = !reads || consistency(head)? == Consistency::Stale;
     let view =
         cx.replica.view(if stale { Consistency::Stale } else { Consistency::Linearizable }, head.deadline).await?;
-    let first = admit(cx, &presented, &view, head, needs).await;
+    let first = admit(cx, presented, &view, head, needs).await;
     match first {
         Ok(caller) => Ok((caller, view)),
         Err(denied @ (Denied::Busy | Denied::LockedOut { .. })) => Err(denied.into()),
@@ -257,13 +275,13 @@ async fn caller(cx: &Context, head: &Head, needs: Needs) -> Result<(Caller, View
             if fresh.state.heads.seq == view.state.heads.seq {
                 return Err(denied.into());
             }
-            if let (Denied::Wrong, Presented::Password { user, .. }) = (denied, &presented) {
+            if let (Denied::Wrong, Presented::Password { user, .. }) = (denied, presented) {
                 let version = |view: &View| view.state.users.get(user.as_str()).map(|user| user.password_version);
                 if version(&fresh) == version(&view) {
                     return Err(denied.into());
                 }
             }
-            let caller = admit(cx, &presented, &fresh, head, needs).await?;
+            let caller = admit(cx, presented, &fresh, head, needs).await?;
             Ok((caller, fresh))
         }
     }
@@ -340,9 +358,9 @@ impl<E> Call<E> {
             return first;
         }
         // This node was behind when it looked: the credential may be good in its newer version.
-        let presented = Presented::of(&self.head.headers)?;
+        let Some(presented) = &self.presented else { return first };
         let fresh = self.cx.replica.view(Consistency::Linearizable, self.head.deadline).await?;
-        let caller = self.cx.access.authenticate(&presented, &fresh.state, self.head.peer).await?;
+        let caller = self.cx.access.authenticate(presented, &fresh.state, self.head.peer).await?;
         if caller.actor == *actor {
             return first;
         }

@@ -29,6 +29,8 @@ pub struct Head {
     pub method: Method,
     /// The path, split on `/` first and then percent-decoded: a name may hold `%2F`.
     pub path: Vec<String>,
+    /// The path as it came, still encoded.
+    pub encoded_path: String,
     /// The query's pairs, decoded, in order.
     pub query: Vec<(String, String)>,
     /// The headers.
@@ -71,8 +73,8 @@ fn fresh_id() -> String {
 }
 
 impl Head {
-    /// Makes a head of what came over the wire, and says so when path or query are not UTF-8 once decoded; they are
-    /// empty then.
+    /// Makes a head of what came over the wire, and says so when path or query are not UTF-8 once decoded. Such a path
+    /// keeps its first segment, so that the language that it is in can say so; such a query is empty.
     #[must_use]
     pub fn of(raw: Raw, peer: IpAddr, deadline: Instant) -> (Head, Option<Malformed>) {
         let Raw { method, path, query, headers } = raw;
@@ -84,14 +86,26 @@ impl Head {
                 !id.is_empty() && id.len() <= REQUEST_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic())
             })
             .map_or_else(fresh_id, str::to_owned);
-        let mut head = Head { method, path: Vec::new(), query: Vec::new(), headers, peer, id, deadline };
-        match (split_path(&path), split_query(&query)) {
-            (Some(path), Some(query)) => {
-                (head.path, head.query) = (path, query);
-                (head, None)
-            }
-            _ => (head, Some(Malformed::NotUtf8)),
-        }
+        let (segments, pairs) = (split_path(&path, false), split_query(&query));
+        let malformed = (segments.is_none() || pairs.is_none()).then_some(Malformed::NotUtf8);
+        let first = path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
+        let head = Head {
+            method,
+            path: segments.unwrap_or_else(|| vec![first]),
+            encoded_path: path,
+            query: pairs.unwrap_or_default(),
+            headers,
+            peer,
+            id,
+            deadline,
+        };
+        (head, malformed)
+    }
+
+    /// The path's segments where `+` stands for a blank, as some clients write it; a plus itself comes as `%2B`.
+    #[must_use]
+    pub fn path_with_blanks(&self) -> Option<Vec<String>> {
+        split_path(&self.encoded_path, true)
     }
 
     /// The first value of a query parameter.
@@ -137,10 +151,14 @@ impl Head {
 }
 
 /// Splits on `/`, then decodes each segment. A trailing `/` is dropped.
-fn split_path(path: &str) -> Option<Vec<String>> {
+fn split_path(path: &str, plus_is_blank: bool) -> Option<Vec<String>> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
-    if path.is_empty() { Some(Vec::new()) } else { path.split('/').map(|segment| decoded(segment, false)).collect() }
+    if path.is_empty() {
+        Some(Vec::new())
+    } else {
+        path.split('/').map(|segment| decoded(segment, plus_is_blank)).collect()
+    }
 }
 
 /// The pairs of a query or a form body; `None` when they are not UTF-8.
@@ -289,11 +307,12 @@ mod tests {
 
     #[test]
     fn a_segment_is_decoded_after_the_path_was_split() {
-        let path = split_path("/api/v1/users/a%2Fb/").expect("is UTF-8");
+        let path = split_path("/api/v1/users/a%2Fb/", false).expect("is UTF-8");
         assert_eq!(path, ["api", "v1", "users", "a/b"]);
-        assert_eq!(split_path("/a/%ff"), None);
-        assert_eq!(split_path("/"), Some(vec![]));
-        assert_eq!(split_path("/100%"), Some(vec!["100%".into()]));
+        assert_eq!(split_path("/a/%ff", false), None);
+        assert_eq!(split_path("/", false), Some(vec![]));
+        assert_eq!(split_path("/100%", false), Some(vec!["100%".into()]));
+        assert_eq!(split_path("/a+b/c%2Bd", true), Some(vec!["a b".into(), "c+d".into()]));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub struct Native;
 
 impl Dialect for Native {
     const NAME: &'static str = "native";
+    const PREFIXES: &'static [&'static str] = &["api"];
     type Endpoint = Matched;
 
     fn parse(head: &Head) -> Result<Matched, Malformed> {

@@ -7,16 +7,13 @@ use super::super::event::{token_kind, words};
 use super::super::wire::{self, stamp, time};
 use super::list::{self, Rows};
 use super::{Asked, Result, bad_body, done, missing};
-use crate::access::{Denied, Presented, password, rights_of, token};
+use crate::access::{password, rights_of};
+use crate::dialect::login::{self, TokenWish};
 use crate::dialect::reply::Reply;
-use crate::dialect::{idempotency_key, submit};
-use crate::domain::event::Event;
 use crate::domain::intent::Command;
 use crate::domain::name::{Name, Set};
-use crate::domain::record::Outcome;
 use crate::domain::state::State;
-use crate::domain::user::{Actor, Credential, Right, Role, Token, TokenKind, User, UserCommand};
-use crate::replica::{Answer, Consistency, Unavailable};
+use crate::domain::user::{Credential, Right, Role, Token, TokenKind, User, UserCommand};
 
 /// How long an API token is good when nobody says: a year.
 const TOKEN_TTL_MS: u64 = 365 * 24 * 3_600_000;
@@ -80,62 +77,20 @@ fn must_be_or(call: &Asked, name: &str, right: Right) -> Result<()> {
     if &*call.caller().actor.user == name { Ok(()) } else { call.caller().must(right).map_err(Into::into) }
 }
 
-/// A login checks the password by what this node has, and, if that says no, by what the cluster has.
 async fn login(call: &mut Asked) -> Result {
     let body = call.body.read(&call.head, call.cx.limits.login_bytes).await?;
     let wish: wire::LoginRequest = wire::read(&body)?;
-    let presented = Presented::Password { user: wish.username.clone(), password: wish.password.0 };
-    let here = call.cx.replica.view(Consistency::Stale, call.head.deadline).await?;
-    let version = |state: &State| state.users.get(wish.username.as_str()).map(|user| user.password_version);
-    let caller = match call.cx.access.authenticate(&presented, &here.state, call.head.peer).await {
-        Err(Denied::Wrong) => {
-            let fresh = call.cx.replica.view(Consistency::Linearizable, call.head.deadline).await?;
-            if version(&fresh.state) == version(&here.state) {
-                return Err(Denied::Wrong.into());
-            }
-            call.cx.access.authenticate(&presented, &fresh.state, call.head.peer).await?
-        }
-        other => other?,
-    };
-    let most = here.state.settings.session_ms;
+    let (caller, most) = login::verified(&call.cx, &call.head, wish.username, wish.password.0).await?;
     let wanted = TokenWish {
         user: caller.actor.user.clone(),
         kind: TokenKind::Session,
         label: wish.label.into(),
         ttl_ms: wish.ttl_ms.map_or(most, |ttl_ms| ttl_ms.min(most)),
     };
-    let (token, made) = make_token(call, caller.actor, &wanted).await?;
+    let (token, made) = login::make_token(&call.cx, &call.head, caller.actor, &wanted).await?;
     let expires = time(made.expires);
     let answer = wire::LoginAnswer { token, token_id: made.id, username: made.user.to_string(), expires };
     Ok(Reply::ok(&answer).with("cache-control", "no-store"))
-}
-
-struct TokenWish {
-    user: Name,
-    kind: TokenKind,
-    label: Name,
-    ttl_ms: u64,
-}
-
-/// Makes a token. A repeated request cannot get the token of the first one again, since only its hash exists: `decide`
-/// rotates it, so that the new one is the one that counts (decision 14).
-async fn make_token(call: &Asked, actor: Actor, wish: &TokenWish) -> Result<(String, Token)> {
-    let (token, hash) = token::fresh().map_err(Unavailable::NotServing)?;
-    let scope = format!("token {} {:?} {} {}", wish.user, wish.kind, wish.label, wish.ttl_ms);
-    let key = idempotency_key(&call.head, scope.as_bytes())?;
-    let command = |hash| {
-        let (user, label) = (wish.user.clone(), wish.label.clone());
-        Command::User(UserCommand::CreateToken { user, hash, kind: wish.kind, label, ttl_ms: wish.ttl_ms })
-    };
-    let answer = submit(&call.cx, &actor, key.as_ref(), &command(hash), call.head.deadline).await?;
-    let made = made_token(&answer).filter(|made| made.hash == hash);
-    let made = made.ok_or_else(|| Unavailable::NotServing("the repeated token could not be rotated".to_owned()))?;
-    Ok((token, made))
-}
-
-fn made_token(answer: &Answer) -> Option<Token> {
-    let Outcome::Done(events) = &answer.outcome else { return None };
-    events.iter().find_map(|event| if let Event::TokenPut { token } = event { Some(token.clone()) } else { None })
 }
 
 async fn logout(call: &mut Asked) -> Result {
@@ -284,7 +239,7 @@ async fn create_token(call: &mut Asked) -> Result {
     must_be_or(call, &user, Right::ManageUsers)?;
     let label = wish.label.into();
     let wanted = TokenWish { user, kind: TokenKind::Api, label, ttl_ms: wish.ttl_ms.unwrap_or(TOKEN_TTL_MS) };
-    let (token, made) = make_token(call, actor, &wanted).await?;
+    let (token, made) = login::make_token(&call.cx, &call.head, actor, &wanted).await?;
     let answer = wire::TokenAnswer { token, facts: self::token(&made) };
     Ok(Reply::json(StatusCode::CREATED, &answer).with("cache-control", "no-store"))
 }

@@ -1,6 +1,5 @@
 //! Issuer keys, licenses, groups, stacks.
 
-use ::metrics::counter;
 use hyper::StatusCode;
 
 use super::super::endpoint::Endpoint;
@@ -10,18 +9,15 @@ use super::account::list_after;
 use super::list::{self, Rows};
 use super::{Asked, Result, bad_body, done, missing};
 use crate::dialect::reply::Reply;
-use crate::dialect::trouble::Trouble;
 use crate::domain::intent::Command;
 use crate::domain::license::{BuiltinGrant, License, LicenseId, Standing, Term};
 use crate::domain::name::hex;
-use crate::domain::refusal::Refusal;
 use crate::domain::stack::{GROUPS, Stack};
 use crate::domain::state::State;
 use crate::domain::trust::TrustedKey;
-use crate::metrics;
 use crate::replica::Answer;
+use crate::signing::format_name;
 use crate::signing::keys::PublicKey;
-use crate::signing::{LicenseProblem, format_name, read_license};
 
 pub(super) async fn answer(call: &mut Asked, endpoint: Endpoint) -> Result {
     match endpoint {
@@ -190,36 +186,11 @@ async fn install(call: &mut Asked) -> Result {
     let dry_run = call.head.flag("dry_run")?;
     let body = call.body.read(&call.head, call.cx.limits.license_bytes).await?;
     let text = std::str::from_utf8(&body).map_err(|error| bad_body(format!("a license is UTF-8 text: {error}")))?;
-    let result = read_and_submit(call, text, &body, dry_run).await;
-    let outcome = match &result {
-        Ok(_) if dry_run => return result,
-        Ok(_) => "installed",
-        Err(Trouble::Refused(Refusal::LicenseExists { .. })) => "duplicate",
-        Err(Trouble::License(LicenseProblem::BadSignature { .. })) => "bad_signature",
-        Err(Trouble::License(_)) => "malformed",
-        Err(_) => "refused",
-    };
-    counter!(metrics::LICENSE_INSTALLS, "dialect" => "native", "result" => outcome).increment(1);
-    result
-}
-
-async fn read_and_submit(call: &Asked, text: &str, body: &[u8], dry_run: bool) -> Result {
-    let trusted = &call.view().state.keys;
-    let found = match read_license(text, trusted) {
-        // The key may have been trusted a moment ago on another node.
-        Err(LicenseProblem::UnknownKey { .. }) => {
-            let fresh = crate::replica::Consistency::Linearizable;
-            let view = call.cx.replica.view(fresh, call.head.deadline).await?;
-            read_license(text, &view.state.keys)?
-        }
-        other => other?,
-    };
-    let id = found.id;
     if dry_run {
-        let state = &call.view().state;
-        return Ok(Reply::ok(&license(&found, state, false)));
+        let found = call.read_license(text).await?;
+        return Ok(Reply::ok(&license(&found, &call.view().state, false)));
     }
-    let answer = call.submit(Command::InstallLicense(Box::new(found)), body).await?;
+    let (answer, id) = call.install_license("native", text, &body).await?;
     installed(&answer, &id)
 }
 

@@ -177,6 +177,7 @@ fn stream_in(call: &mut Asked) -> Result {
         endpoint: Matched { route: call.endpoint.route, endpoint: call.endpoint.endpoint.clone() },
         body: Body::from(Bytes::new()),
         caller: call.caller.clone(),
+        presented: call.presented.clone(),
         view: call.view.clone(),
     };
     let (results, waiting) = mpsc::channel::<std::result::Result<Bytes, String>>(RESULTS_WAITING);
