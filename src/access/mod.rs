@@ -7,6 +7,7 @@ pub mod token;
 mod verified;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,7 +21,7 @@ use crate::domain::intent::Command;
 use crate::domain::name::{Name, Set, SlaveId, is_name, sha256};
 use crate::domain::right;
 use crate::domain::state::State;
-use crate::domain::user::{Actor, Credential, Right, UserCommand};
+use crate::domain::user::{Actor, Credential, Right, User, UserCommand};
 use crate::replica::Replica;
 
 /// How long a lock-out may take to be agreed upon; this node keeps it for itself meanwhile.
@@ -137,7 +138,7 @@ pub struct Access {
     replica: Replica,
     hasher: password::Hasher,
     verified: verified::Verified,
-    failures: failures::Failures,
+    failures: Arc<failures::Failures>,
 }
 
 impl Access {
@@ -148,7 +149,7 @@ impl Access {
             replica,
             hasher: password::Hasher::default(),
             verified: verified::Verified::default(),
-            failures: failures::Failures::default(),
+            failures: Arc::default(),
         }
     }
 
@@ -177,21 +178,64 @@ impl Access {
             return Err(Denied::LockedOut { retry_after_s });
         }
         let account = state.users.get(user);
-        let known = account.map_or(0, |account| account.password_version);
-        if account.is_none_or(|_| !self.verified.knows(user, known, password)) {
-            let hash = account.map(|account| account.password.clone());
-            let right = password.len() <= password::MOST_BYTES && self.hasher.verify(password, hash).await?;
-            if !right || account.is_none() {
-                self.failed(user, address, state).await;
-                return Err(Denied::Wrong);
-            }
-            self.verified.remember(user, known, password);
+        if !self.is_right(user, password, account, &Origin { address: &address, state }).await? {
+            return Err(Denied::Wrong);
         }
         let Some(account) = account.filter(|account| !account.disabled) else { return Err(Denied::Wrong) };
         self.failures.forget(user, &address);
         let credential = Credential::Password { version: account.password_version };
         let actor = Actor { user: user.into(), credential };
         Ok(Caller { actor, rights: rights_of(state, user), slave: account.slave.clone() })
+    }
+
+    /// Whether it is the account's password. Checked lately, it costs microseconds; an account that does not exist costs
+    /// as much as one that does.
+    async fn is_right(
+        &self,
+        user: &str,
+        password: &str,
+        account: Option<&User>,
+        origin: &Origin<'_>,
+    ) -> Result<bool, Denied> {
+        if password.len() > password::MOST_BYTES {
+            return Ok(false);
+        }
+        let hash = account.map(|account| account.password.clone());
+        let Some(mark) = self.verified.mark(user, hash.as_deref().unwrap_or_default(), password) else {
+            return self.check(user, password, hash, origin).await;
+        };
+        if account.is_some() && self.verified.knows(&mark) {
+            return Ok(true);
+        }
+        let right = self.verified.once(mark, || self.check(user, password, hash, origin)).await?;
+        if right {
+            self.verified.remember(mark);
+        }
+        Ok(right)
+    }
+
+    /// Has a password checked in its turn. A wrong one counts here; the lock-out alone is replicated, else anybody could
+    /// write the log (T9).
+    async fn check(&self, user: &str, password: &str, hash: Option<Name>, origin: &Origin<'_>) -> Result<bool, Denied> {
+        let settings = &origin.state.settings;
+        let (most, lockout_ms) = (settings.lockout_failures, settings.lockout_ms);
+        let pair = (user.to_owned(), origin.address.to_owned());
+        let (failures, of) = (self.failures.clone(), pair.clone());
+        let before = move || match failures.locked(&of.0, &of.1, most) {
+            Some(retry_after_s) => Err(Denied::LockedOut { retry_after_s }),
+            None => Ok(()),
+        };
+        let failures = self.failures.clone();
+        let wrong = move || failures.count(&pair.0, &pair.1, Duration::from_millis(lockout_ms));
+        match self.hasher.verify(password, hash, before, wrong).await? {
+            None => Ok(true),
+            Some(failures) => {
+                if failures == most && is_name(user) {
+                    self.lock_out(user, origin.address, lockout_ms).await;
+                }
+                Ok(false)
+            }
+        }
     }
 
     /// For how many seconds more this user is locked out from this address: by the cluster, or by this node until the
@@ -204,21 +248,21 @@ impl Access {
         }
     }
 
-    /// Counts a failure here; the lock-out alone is replicated, else anybody could write the log (T9).
-    async fn failed(&self, user: &str, address: String, state: &State) {
-        let lockout = Duration::from_millis(state.settings.lockout_ms);
-        let failures = self.failures.count(user, &address, lockout);
-        if failures != state.settings.lockout_failures || !is_name(user) {
-            return;
-        }
-        let command =
-            UserCommand::LockOut { user: user.into(), address: address.into(), for_ms: state.settings.lockout_ms };
+    /// Has the cluster agree upon a lock-out; this node keeps it for itself meanwhile.
+    async fn lock_out(&self, user: &str, address: &str, for_ms: u64) {
+        let command = UserCommand::LockOut { user: user.into(), address: address.into(), for_ms };
         let actor = Actor { user: "system".into(), credential: Credential::System };
         let deadline = Instant::now() + LOCK_OUT_DEADLINE;
         if let Err(error) = self.replica.submit(&actor, None, &Command::User(command), deadline).await {
             tracing::warn!(%error, "a lock-out holds on this node only");
         }
     }
+}
+
+/// Where a password came from, and what was known then.
+struct Origin<'a> {
+    address: &'a str,
+    state: &'a State,
 }
 
 fn by_token(token: &str, state: &State) -> Result<Caller, Denied> {
@@ -233,5 +277,5 @@ fn by_token(token: &str, state: &State) -> Result<Caller, Denied> {
 /// What a user's roles allow together.
 #[must_use]
 pub fn rights_of(state: &State, user: &str) -> Set<Right> {
-    state.users.get(user).map(|account| right::rights_of(state, account)).unwrap_or_default()
+    state.users.get(user).map(|account| right::rights_of(state, user, account)).unwrap_or_default()
 }

@@ -24,6 +24,7 @@ mod status;
 mod token;
 mod usage;
 mod user;
+mod user_group;
 
 #[cfg(test)]
 mod tests;
@@ -93,6 +94,9 @@ enum Command {
     /// Users
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Groups of users
+    #[command(subcommand)]
+    UserGroup(user_group::UserGroupCommand),
     /// Roles: named sets of rights
     #[command(subcommand)]
     Role(role::RoleCommand),
@@ -166,6 +170,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Usage(command) => command.run(context).await,
         Command::Message(command) => command.run(context).await,
         Command::User(command) => command.run(context).await,
+        Command::UserGroup(command) => command.run(context).await,
         Command::Role(command) => command.run(context).await,
         Command::Token(command) => command.run(context).await,
         Command::Settings(command) => command.run(context).await,

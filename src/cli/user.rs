@@ -1,11 +1,12 @@
 //! `user`: who may do what.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
-use super::print::{Field, Kind};
+use super::print::{Field, Kind, cell, grid};
 use super::{Context, Failure, ask};
 use crate::client::Request;
 
@@ -14,7 +15,8 @@ Examples:
   quartermaster user create jane --role operator
   quartermaster user create idx7 --role reporter --slave 4F2C… --new-password-file idx7.password
   quartermaster user password jane
-  quartermaster user edit jane --disable";
+  quartermaster user edit jane --disable
+  quartermaster user rights jane";
 
 #[derive(Debug, Subcommand)]
 #[command(before_help = EXAMPLES)]
@@ -73,27 +75,29 @@ pub(super) enum UserCommand {
         /// Its name
         name: String,
     },
-    /// Show what a user's roles allow
+    /// Show what a user may do, in our words and in each product's; without a name, every right there is
     Rights {
         /// Its name
-        name: String,
+        name: Option<String>,
     },
     /// Show who you are, and what you may do
     Whoami,
 }
 
-const COLUMNS: [Field; 5] = [
+const COLUMNS: [Field; 6] = [
     ("NAME", "/name", Kind::Plain),
     ("ROLES", "/roles", Kind::Plain),
+    ("GROUPS", "/groups", Kind::Plain),
     ("DISABLED", "/disabled", Kind::Plain),
     ("SLAVE", "/slave", Kind::Plain),
     ("CREATED", "/created", Kind::Plain),
 ];
 
-const WHOAMI: [Field; 5] = [
+const WHOAMI: [Field; 6] = [
     ("Name", "/username", Kind::Plain),
     ("Signed in by", "/credential", Kind::Plain),
     ("Roles", "/roles", Kind::Plain),
+    ("Groups", "/groups", Kind::Plain),
     ("Rights", "/rights", Kind::Plain),
     ("Slave", "/slave", Kind::Plain),
 ];
@@ -142,14 +146,41 @@ impl UserCommand {
                 out.say(&format!("deleted user {name}"));
                 Ok(())
             }
-            UserCommand::Rights { name } => {
+            UserCommand::Rights { name: None } => {
+                let reply = client.send(Request::get(["rights"])).await?.json()?;
+                out.either(&reply, || every_right(&reply))
+            }
+            UserCommand::Rights { name: Some(name) } => {
                 let reply = client.send(Request::get(["users", &name, "rights"])).await?.json()?;
-                let rights = reply["rights"].as_array().cloned().unwrap_or_default();
-                out.either(&reply, || {
-                    rights.iter().filter_map(Value::as_str).map(|right| format!("{right}\n")).collect()
-                })
+                out.either(&reply, || rights(&reply))
             }
             UserCommand::Whoami => out.one(&client.send(Request::get(["whoami"])).await?.json()?, &WHOAMI),
         }
     }
+}
+
+/// A user's rights, one a line, and below them what each product calls them.
+fn rights(reply: &Value) -> String {
+    let ours = reply["rights"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let ours: String = ours.iter().filter_map(Value::as_str).map(|right| format!("{right}\n")).collect();
+    let products = reply["dialects"].as_object().into_iter().flatten().map(|(product, words)| {
+        ["privileges", "roles"]
+            .map(|what| format!("{product:<8} {what:<10}  {}\n", cell(words.get(what), Kind::Plain)))
+            .concat()
+    });
+    format!("{ours}\n{}", products.collect::<String>())
+}
+
+/// Every right with each product's words for it: a column a product.
+fn every_right(reply: &Value) -> String {
+    let items = reply["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let products: BTreeSet<&str> =
+        items.iter().filter_map(|item| item["dialects"].as_object()).flatten().map(|(name, _)| name.as_str()).collect();
+    let heads: Vec<String> = products.iter().map(|product| product.to_uppercase()).collect();
+    let heads: Vec<&str> = std::iter::once("RIGHT").chain(heads.iter().map(String::as_str)).collect();
+    let row = |item: &Value| -> Vec<String> {
+        let words = products.iter().map(|product| cell(item["dialects"].get(product), Kind::Plain));
+        std::iter::once(cell(item.get("name"), Kind::Plain)).chain(words).collect()
+    };
+    grid(&heads, items.iter().map(row).collect(), &[])
 }

@@ -7,8 +7,10 @@ pub mod login;
 pub mod native;
 pub mod reply;
 pub mod request;
+pub mod rights;
 pub mod tally;
 pub mod trouble;
+pub mod wording;
 
 use std::future::Future;
 use std::sync::Arc;

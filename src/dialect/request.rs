@@ -301,9 +301,43 @@ pub fn check_encoding(head: &Head) -> Result<(), Malformed> {
     }
 }
 
+/// How deep a body may nest (L3).
+pub const DEPTH: usize = 64;
+
+/// Refuses what nests too deep, before a recursive parser sees it.
+///
+/// # Errors
+/// When it does.
+pub fn check_depth(body: &[u8]) -> Result<(), Malformed> {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match (quoted, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => quoted = !quoted,
+            (false, b'[' | b'{') => {
+                depth += 1;
+                if depth > DEPTH {
+                    return Err(Malformed::TooDeep { limit: DEPTH });
+                }
+            }
+            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn brackets_in_text_do_not_nest() {
+        assert!(check_depth(format!("{{\"a\": \"{}\\\"[\"}}", "[".repeat(100)).as_bytes()).is_ok());
+        assert!(check_depth("[".repeat(64).as_bytes()).is_ok());
+        assert_eq!(check_depth("[".repeat(65).as_bytes()), Err(Malformed::TooDeep { limit: 64 }));
+    }
 
     #[test]
     fn a_segment_is_decoded_after_the_path_was_split() {

@@ -1,21 +1,22 @@
-//! Accounts: what happens to users, roles, tokens and lock-outs. The words are in `user`.
+//! Accounts: what happens to users, roles, tokens and lock-outs. The words are in `user`, groups in `user_group`.
 
 use super::event::Event;
 use super::intent::Intent;
 use super::memory;
 use super::name::{Hash, NAME_CHARS, Name, Set, SlaveId, check_name, check_range, check_text, is_name};
 use super::refusal::Refusal;
-use super::right::{check_within_own, rights_of};
+use super::right::{check_within_own, has_right, rights_of};
 use super::state::State;
 use super::time::Moment;
 use super::user::{Credential, Right, Role, Token, TokenKind, User, UserCommand};
+use super::{evolve, seat, user_group};
 
 /// Most users: each change that could take the last administrator's right walks them all.
 pub const USERS: usize = 10_000;
 /// Most roles.
 pub const ROLES: usize = 1_000;
-/// Most roles that one user has.
-const ROLES_PER_USER: usize = 100;
+/// Most roles that one user has, or one group gives.
+pub const ROLES_PER_USER: usize = 100;
 /// Most tokens in the cluster.
 pub const TOKENS: usize = 1_000_000;
 /// Most tokens that one user has: the oldest login ends when one more comes. Deleting a user ends them all at once.
@@ -46,6 +47,9 @@ pub(super) fn decide(state: &State, intent: &Intent, command: &UserCommand) -> R
         }
         UserCommand::RevokeToken { id } => revoke_token(state, *id),
         UserCommand::LockOut { user, address, for_ms } => lock_out(state, user, address, *for_ms),
+        UserCommand::PutUserGroup { name, roles, members } => user_group::put(state, intent, name, roles, members),
+        UserCommand::EditUserGroup { name, add, remove } => user_group::edit(state, intent, name, add, remove),
+        UserCommand::DeleteUserGroup { name } => user_group::delete(state, intent, name),
     }
 }
 
@@ -59,7 +63,11 @@ fn check_password(password: &Name) -> Result<(), Refusal> {
 }
 
 /// Roles that exist, with rights that the actor has too.
-fn check_roles<'a>(state: &State, intent: &Intent, roles: impl IntoIterator<Item = &'a Name>) -> Result<(), Refusal> {
+pub(super) fn check_roles<'a>(
+    state: &State,
+    intent: &Intent,
+    roles: impl IntoIterator<Item = &'a Name>,
+) -> Result<(), Refusal> {
     for name in roles {
         let role = state.roles.get(name).ok_or_else(|| Refusal::NoSuchRole { role: name.clone() })?;
         check_within_own(state, &intent.actor, &role.rights)?;
@@ -68,8 +76,8 @@ fn check_roles<'a>(state: &State, intent: &Intent, roles: impl IntoIterator<Item
 }
 
 /// Refuses to act on an account that may do more than the actor: it would be a way to that account's rights.
-fn check_not_above(state: &State, intent: &Intent, user: &User) -> Result<(), Refusal> {
-    check_within_own(state, &intent.actor, &rights_of(state, user))
+fn check_not_above(state: &State, intent: &Intent, name: &Name, user: &User) -> Result<(), Refusal> {
+    check_within_own(state, &intent.actor, &rights_of(state, name, user))
 }
 
 fn create_user(
@@ -122,7 +130,7 @@ fn edit_user(
     slave: Option<&Option<SlaveId>>,
 ) -> Result<Vec<Event>, Refusal> {
     let before = known(state, name)?;
-    check_not_above(state, intent, before)?;
+    check_not_above(state, intent, name, before)?;
     let mut user = before.clone();
     if let Some(roles) = roles {
         check_range("roles", roles.len() as u64, 0, ROLES_PER_USER as u64)?;
@@ -140,19 +148,21 @@ fn edit_user(
     if user.roles != before.roles || user.disabled != before.disabled {
         user.password_version += 1;
     }
-    check_administrator(state, name, |other, of| if other == name { Some(user.clone()) } else { Some(of.clone()) })?;
-    Ok(vec![Event::UserPut { name: name.clone(), user }])
+    let events = vec![Event::UserPut { name: name.clone(), user }];
+    check_managed_after(state, &events, name)?;
+    Ok(events)
 }
 
-/// Refuses to leave the cluster without an enabled user who may manage users.
-fn check_administrator(
-    state: &State,
-    culprit: &Name,
-    after: impl Fn(&Name, &User) -> Option<User>,
-) -> Result<(), Refusal> {
-    let manages = |user: &User| !user.disabled && rights_of(state, user).contains(&Right::ManageUsers);
-    let left = state.users.iter().filter_map(|(name, user)| after(name, user)).any(|user| manages(&user));
-    if left { Ok(()) } else { Err(Refusal::LastAdministrator { user: culprit.clone() }) }
+/// Refuses what would leave the cluster without an enabled user who may manage users; `culprit` would be the last.
+pub(super) fn check_managed(after: &State, culprit: impl FnOnce() -> Name) -> Result<(), Refusal> {
+    let left = after.users.keys().any(|name| has_right(after, name, Right::ManageUsers));
+    if left { Ok(()) } else { Err(Refusal::LastAdministrator { user: culprit() }) }
+}
+
+fn check_managed_after(state: &State, events: &[Event], culprit: &Name) -> Result<(), Refusal> {
+    let mut after = state.clone();
+    events.iter().for_each(|event| evolve(&mut after, event));
+    check_managed(&after, || culprit.clone())
 }
 
 /// A new password ends the user's logins, but for the one that asks.
@@ -160,7 +170,7 @@ fn change_password(state: &State, intent: &Intent, name: &Name, password: &Name)
     let before = known(state, name)?;
     check_password(password)?;
     if *name != intent.actor.user {
-        check_not_above(state, intent, before)?;
+        check_not_above(state, intent, name, before)?;
     }
     let user = User { password: password.clone(), password_version: before.password_version + 1, ..before.clone() };
     let asking = match intent.actor.credential {
@@ -183,13 +193,13 @@ fn tokens_of<'a>(state: &'a State, user: &Name) -> impl Iterator<Item = &'a Toke
 
 fn delete_user(state: &State, name: &Name) -> Result<Vec<Event>, Refusal> {
     known(state, name)?;
-    check_administrator(state, name, |other, user| (other != name).then(|| user.clone()))?;
     let mut events = Vec::new();
     let ids: Vec<u64> = tokens_of(state, name).map(|token| token.id).collect();
     if !ids.is_empty() {
         events.push(Event::TokensEnded { ids });
     }
     events.push(Event::UserDeleted { name: name.clone() });
+    check_managed_after(state, &events, name)?;
     Ok(events)
 }
 
@@ -213,16 +223,10 @@ fn put_role(state: &State, intent: &Intent, name: &Name, rights: &Set<Right>) ->
 
 /// Refuses a role's change that would leave nobody who may manage users.
 fn check_still_managed(state: &State, role: &Name, rights: &Set<Right>) -> Result<(), Refusal> {
-    let gives = |name: &Name| {
-        if name == role {
-            rights.contains(&Right::ManageUsers)
-        } else {
-            state.roles.get(name).is_some_and(|role| role.rights.contains(&Right::ManageUsers))
-        }
-    };
-    let left = state.users.values().any(|user| !user.disabled && user.roles.iter().any(gives));
+    let mut after = state.clone();
+    role_put(&mut after, role, rights, false);
     let holder = || state.users.iter().find(|(_, user)| user.roles.contains(role)).map(|(name, _)| name.clone());
-    if left { Ok(()) } else { Err(Refusal::LastAdministrator { user: holder().unwrap_or_default() }) }
+    check_managed(&after, || holder().unwrap_or_default())
 }
 
 fn delete_role(state: &State, name: &Name) -> Result<Vec<Event>, Refusal> {
@@ -232,6 +236,9 @@ fn delete_role(state: &State, name: &Name) -> Result<Vec<Event>, Refusal> {
     }
     if let Some((user, _)) = state.users.iter().find(|(_, user)| user.roles.contains(name)) {
         return Err(Refusal::RoleInUse { role: name.clone(), user: user.clone() });
+    }
+    if let Some((group, _)) = state.user_groups.iter().find(|(_, group)| group.roles.contains(name)) {
+        return Err(Refusal::RoleInGroup { role: name.clone(), group: group.clone() });
     }
     Ok(vec![Event::RoleDeleted { name: name.clone() }])
 }
@@ -248,7 +255,7 @@ struct Wanted<'a> {
 fn create_token(state: &State, intent: &Intent, wanted: &Wanted<'_>) -> Result<Vec<Event>, Refusal> {
     let user = known(state, wanted.user)?;
     if *wanted.user != intent.actor.user {
-        check_not_above(state, intent, user)?;
+        check_not_above(state, intent, wanted.user, user)?;
     }
     check_text("label", wanted.label, NAME_CHARS)?;
     check_range("ttl_ms", wanted.ttl_ms, 1_000, TOKEN_MS)?;
@@ -266,7 +273,7 @@ fn create_token(state: &State, intent: &Intent, wanted: &Wanted<'_>) -> Result<V
     }
     let mut events = Vec::new();
     // A seat's token goes with its seat, and seats have a limit of their own.
-    if tokens_of(state, wanted.user).filter(|token| token.kind != TokenKind::Seat).count() >= TOKENS_PER_USER {
+    if state.token_counts.get(wanted.user).is_some_and(|count| *count >= TOKENS_PER_USER) {
         let oldest = tokens_of(state, wanted.user).find(|token| token.kind == TokenKind::Session);
         let oldest = oldest.filter(|_| wanted.kind == TokenKind::Session);
         let Some(oldest) = oldest else {
@@ -312,10 +319,18 @@ pub fn locked_until(state: &State, user: &Name, address: &Name) -> Option<Moment
     state.locks.get(&(user.clone(), address.clone())).copied().filter(|until| *until > state.now)
 }
 
+pub(super) fn user_deleted(state: &mut State, name: &Name) {
+    state.users.remove(name);
+    user_group::user_gone(state, name);
+    seat::user_gone(state, name);
+}
+
 pub(super) fn token_put(state: &mut State, token: &Token) {
     if let Some(before) = state.tokens.insert(token.id, token.clone()) {
         state.token_hashes.remove(&before.hash);
         state.token_deadlines.remove(&(before.expires, before.id));
+    } else {
+        count_token(state, token, true);
     }
     state.next_token = state.next_token.max(token.id + 1);
     state.token_hashes.insert(token.hash, token.id);
@@ -323,12 +338,27 @@ pub(super) fn token_put(state: &mut State, token: &Token) {
     state.token_owners.insert((token.user.clone(), token.id));
 }
 
+/// Counts a user's token in or out. A seat's is not counted: it goes with its seat.
+pub(super) fn count_token(state: &mut State, token: &Token, comes: bool) {
+    if token.kind == TokenKind::Seat {
+        return;
+    }
+    let count = state.token_counts.get(&token.user).copied().unwrap_or(0);
+    let count = if comes { count + 1 } else { count.saturating_sub(1) };
+    if count == 0 {
+        state.token_counts.remove(&token.user);
+    } else {
+        state.token_counts.insert(token.user.clone(), count);
+    }
+}
+
 pub(super) fn tokens_ended(state: &mut State, ids: &[u64]) {
     for id in ids {
         let Some(token) = state.tokens.remove(id) else { continue };
         state.token_hashes.remove(&token.hash);
         state.token_deadlines.remove(&(token.expires, token.id));
-        state.token_owners.remove(&(token.user, token.id));
+        state.token_owners.remove(&(token.user.clone(), token.id));
+        count_token(state, &token, false);
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::account;
 use super::intent::IntentId;
 use super::name::{Hash, Map, Name, Set, SlaveId};
 use super::pool::PoolUid;
@@ -18,6 +19,7 @@ use super::slave::Slave;
 use super::state::{Answered, State};
 use super::time::{Day, Moment};
 use super::user::Token;
+use super::user_group;
 use crate::codec::{self, Malformed};
 
 /// The format number of a chunk.
@@ -43,6 +45,10 @@ enum Chunk {
     SeatSessions(Vec<Arc<Session>>),
     SeatPlaces(Vec<Arc<Place>>),
     SeatDays(Vec<(Day, Name, SeatDay)>),
+    /// User groups and their roles.
+    UserGroups(Vec<(Name, Set<Name>)>),
+    /// Groups and their members.
+    Members(Vec<(Name, Name)>),
 }
 
 /// The small part of what is known of seats.
@@ -76,9 +82,15 @@ pub fn encode_chunks(state: &State) -> impl Iterator<Item = Vec<u8>> + '_ {
         Chunk::SeatDays(part.map(|((day, product), of)| (*day, product.clone(), *of)).collect())
     });
     let seats = seats.into_iter().chain(sessions).chain(places).chain(days);
+    let groups = pieces(state.user_groups.iter(), |part| {
+        Chunk::UserGroups(part.map(|(name, group)| (name.clone(), group.roles.clone())).collect())
+    });
+    let members = state.user_groups.iter().flat_map(|(name, group)| group.members.iter().map(move |user| (name, user)));
+    let members =
+        pieces(members, |part| Chunk::Members(part.map(|(name, user)| (name.clone(), user.clone())).collect()));
     let end = std::iter::once(Chunk::End);
-    let chunks =
-        frame.chain(slaves).chain(users).chain(ids).chain(tokens).chain(intents).chain(keys).chain(seats).chain(end);
+    let chunks = frame.chain(slaves).chain(users).chain(ids).chain(tokens).chain(intents).chain(keys);
+    let chunks = chunks.chain(seats).chain(groups).chain(members).chain(end);
     chunks.map(|chunk| codec::encode(CHUNK_FORMAT, &chunk))
 }
 
@@ -200,6 +212,7 @@ fn load(state: &mut State, chunk: Chunk) {
                 state.token_hashes.insert(token.hash, token.id);
                 state.token_owners.insert((token.user.clone(), token.id));
                 state.token_deadlines.insert((token.expires, token.id));
+                account::count_token(state, &token, true);
                 state.tokens.insert(token.id, token);
             }
         }
@@ -213,6 +226,15 @@ fn load(state: &mut State, chunk: Chunk) {
             for (user, key, answered, at) in keys {
                 state.keys_used_by_seq.insert(answered.seq, (at, user.clone(), key.clone()));
                 state.keys_used.insert((user, key), answered);
+            }
+        }
+        Chunk::UserGroups(groups) => {
+            groups.iter().for_each(|(name, roles)| user_group::put_roles(state, name, roles));
+        }
+        Chunk::Members(members) => {
+            for (name, user) in members {
+                state.groups_of.entry(user.clone()).or_default().insert(name.clone());
+                state.user_groups.entry(name).or_default().members.insert(user);
             }
         }
         Chunk::Seats(_) | Chunk::SeatSessions(_) | Chunk::SeatPlaces(_) | Chunk::SeatDays(_) => {
@@ -237,6 +259,8 @@ fn load_seats(seats: &mut Seats, chunk: Chunk) {
         | Chunk::ReportIds(_)
         | Chunk::Tokens(_)
         | Chunk::Intents(_)
-        | Chunk::Keys(_) => {}
+        | Chunk::Keys(_)
+        | Chunk::UserGroups(_)
+        | Chunk::Members(_) => {}
     }
 }

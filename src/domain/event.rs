@@ -228,6 +228,27 @@ pub enum Event {
     },
     /// Something happened to seats.
     Seat(SeatEvent),
+    /// A user group was created, or gives these roles now.
+    UserGroupPut {
+        /// Its name.
+        name: Name,
+        /// Roles that its members have besides their own.
+        roles: Set<Name>,
+    },
+    /// Users joined and left a user group. Not the whole group: one may hold thousands.
+    UserGroupMembers {
+        /// Its name.
+        name: Name,
+        /// Who is in it now.
+        joined: Vec<Name>,
+        /// Who is in it no more.
+        left: Vec<Name>,
+    },
+    /// A user group was deleted.
+    UserGroupDeleted {
+        /// Its name.
+        name: Name,
+    },
 }
 
 /// What became of one report, and what follows from it.

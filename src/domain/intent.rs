@@ -208,6 +208,12 @@ pub enum CommandKind {
     GrantSeats,
     /// Leases ended.
     ExpireSeats,
+    /// [`UserCommand::PutUserGroup`]
+    PutUserGroup,
+    /// [`UserCommand::EditUserGroup`]
+    EditUserGroup,
+    /// [`UserCommand::DeleteUserGroup`]
+    DeleteUserGroup,
 }
 
 /// Which of the two chains a record belongs to (decision 10).
@@ -262,7 +268,10 @@ impl CommandKind {
             | CommandKind::ReserveSeats
             | CommandKind::SetSeatRules
             | CommandKind::GrantSeats
-            | CommandKind::ExpireSeats => Class::Audit,
+            | CommandKind::ExpireSeats
+            | CommandKind::PutUserGroup
+            | CommandKind::EditUserGroup
+            | CommandKind::DeleteUserGroup => Class::Audit,
         }
     }
 
@@ -312,6 +321,9 @@ impl CommandKind {
             CommandKind::SetSeatRules => "set_seat_rules",
             CommandKind::GrantSeats => "grant_seats",
             CommandKind::ExpireSeats => "expire_seats",
+            CommandKind::PutUserGroup => "put_user_group",
+            CommandKind::EditUserGroup => "edit_user_group",
+            CommandKind::DeleteUserGroup => "delete_user_group",
         }
     }
 }

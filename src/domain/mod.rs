@@ -33,6 +33,7 @@ pub mod time;
 pub mod trust;
 pub mod usage;
 pub mod user;
+pub mod user_group;
 pub mod warning;
 
 use event::Event;
@@ -119,10 +120,7 @@ pub fn evolve(state: &mut State, event: &Event) {
         Event::UserPut { name, user } => {
             state.users.insert(name.clone(), user.clone());
         }
-        Event::UserDeleted { name } => {
-            state.users.remove(name);
-            seat::user_gone(state, name);
-        }
+        Event::UserDeleted { name } => account::user_deleted(state, name),
         Event::RolePut { name, rights, builtin } => account::role_put(state, name, rights, *builtin),
         Event::RoleDeleted { name } => {
             state.roles.remove(name);
@@ -140,5 +138,8 @@ pub fn evolve(state: &mut State, event: &Event) {
         Event::NodeRemoved { node } => node::removed(state, *node),
         Event::StateMarked => {}
         Event::Seat(event) => seat::evolve(state, event),
+        Event::UserGroupPut { name, roles } => user_group::put_roles(state, name, roles),
+        Event::UserGroupMembers { name, joined, left } => user_group::members_moved(state, name, joined, left),
+        Event::UserGroupDeleted { name } => user_group::deleted(state, name),
     }
 }

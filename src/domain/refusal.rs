@@ -357,4 +357,16 @@ pub enum Refusal {
         /// Seats that licenses give.
         count: u64,
     },
+    /// No user group of that name.
+    NoSuchUserGroup {
+        /// The name.
+        group: Name,
+    },
+    /// A user group gives the role.
+    RoleInGroup {
+        /// The role.
+        role: Name,
+        /// One that gives it.
+        group: Name,
+    },
 }

@@ -6,7 +6,7 @@ use super::node::NodeCommand;
 use super::refusal::Refusal;
 use super::seat::SeatCommand;
 use super::state::State;
-use super::user::{Actor, Credential, Right, User, UserCommand};
+use super::user::{Actor, Credential, Right, Role, User, UserCommand};
 
 /// What a command needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,10 @@ fn needs_of_user(state: &State, command: &UserCommand) -> Needs {
         | UserCommand::EditUser { .. }
         | UserCommand::DeleteUser { .. }
         | UserCommand::PutRole { .. }
-        | UserCommand::DeleteRole { .. } => Needs::Right(Right::ManageUsers),
+        | UserCommand::DeleteRole { .. }
+        | UserCommand::PutUserGroup { .. }
+        | UserCommand::EditUserGroup { .. }
+        | UserCommand::DeleteUserGroup { .. } => Needs::Right(Right::ManageUsers),
         UserCommand::ChangePassword { name, .. } => Needs::Self_(name.clone(), Right::ManageUsers),
         UserCommand::CreateToken { user, .. } => Needs::Self_(user.clone(), Right::ManageUsers),
         UserCommand::RevokeToken { id } => match state.tokens.get(id) {
@@ -122,19 +125,23 @@ pub fn live_user<'a>(state: &'a State, name: &str) -> Option<&'a User> {
     state.users.get(name).filter(|user| !user.disabled)
 }
 
+/// The roles of an account: its own, and those of its groups.
+fn roles_of<'a>(state: &'a State, name: &'a str, user: &'a User) -> impl Iterator<Item = &'a Role> {
+    let groups = state.groups_of.get(name).into_iter().flatten();
+    let shared = groups.filter_map(|group| state.user_groups.get(group)).flat_map(|group| group.roles.iter());
+    user.roles.iter().chain(shared).filter_map(|role| state.roles.get(role))
+}
+
 /// What an account may do: the rights of all its roles.
 #[must_use]
-pub fn rights_of(state: &State, user: &User) -> Set<Right> {
-    let sets = user.roles.iter().filter_map(|role| state.roles.get(role)).map(|role| role.rights.clone());
-    sets.reduce(Set::union).unwrap_or_default()
+pub fn rights_of(state: &State, name: &str, user: &User) -> Set<Right> {
+    roles_of(state, name, user).map(|role| role.rights.clone()).reduce(Set::union).unwrap_or_default()
 }
 
 /// Whether a user has a right now.
 #[must_use]
 pub fn has_right(state: &State, name: &str, right: Right) -> bool {
-    live_user(state, name).is_some_and(|user| {
-        user.roles.iter().any(|role| state.roles.get(role).is_some_and(|role| role.rights.contains(&right)))
-    })
+    live_user(state, name).is_some_and(|user| roles_of(state, name, user).any(|role| role.rights.contains(&right)))
 }
 
 /// Refuses rights that the actor does not have: nobody can give more than they have.

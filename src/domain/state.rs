@@ -17,6 +17,7 @@ use super::stack::Stack;
 use super::time::{Calendar, Day, Moment};
 use super::trust::TrustedKey;
 use super::user::{Role, Token, User};
+use super::user_group::UserGroup;
 
 /// The rules that this binary writes a new cluster with, and the newest that it knows.
 pub const NEWEST_RULES: u32 = 1;
@@ -154,4 +155,14 @@ pub struct State {
     /// Seats: types, sessions, lines. In chunks of their own in a checkpoint.
     #[serde(skip)]
     pub seats: Arc<Seats>,
+    // What came later is skipped here: it travels in chunks of its own, so that older bytes stay readable.
+    /// User groups by name.
+    #[serde(skip)]
+    pub user_groups: Map<Name, UserGroup>,
+    /// For each user that is in groups: those groups.
+    #[serde(skip)]
+    pub groups_of: Map<Name, Set<Name>>,
+    /// For each user that has tokens: how many.
+    #[serde(skip)]
+    pub token_counts: Map<Name, usize>,
 }

@@ -236,6 +236,29 @@ pub enum UserCommand {
         /// For how long, in milliseconds.
         for_ms: u64,
     },
+    /// Creates a user group, or makes it this.
+    PutUserGroup {
+        /// Its name.
+        name: Name,
+        /// Roles that its members have besides their own.
+        roles: Set<Name>,
+        /// Users in it.
+        members: Set<Name>,
+    },
+    /// Takes users into a user group and out of it.
+    EditUserGroup {
+        /// Its name.
+        name: Name,
+        /// Who joins; who is in it already stays.
+        add: Set<Name>,
+        /// Who leaves.
+        remove: Set<Name>,
+    },
+    /// Deletes a user group; its members stay.
+    DeleteUserGroup {
+        /// Its name.
+        name: Name,
+    },
 }
 
 impl UserCommand {
@@ -252,6 +275,9 @@ impl UserCommand {
             UserCommand::CreateToken { .. } => CommandKind::CreateToken,
             UserCommand::RevokeToken { .. } => CommandKind::RevokeToken,
             UserCommand::LockOut { .. } => CommandKind::LockOut,
+            UserCommand::PutUserGroup { .. } => CommandKind::PutUserGroup,
+            UserCommand::EditUserGroup { .. } => CommandKind::EditUserGroup,
+            UserCommand::DeleteUserGroup { .. } => CommandKind::DeleteUserGroup,
         }
     }
 }

@@ -4,6 +4,8 @@
 mod fixture;
 #[path = "api/limits.rs"]
 mod limits;
+#[path = "api/logins.rs"]
+mod logins;
 #[path = "api/rights.rs"]
 mod rights;
 #[path = "api/secrets.rs"]

@@ -26,7 +26,7 @@ use quartermaster::domain::settings::Settings;
 use quartermaster::domain::slave::{Fate, Level, Range, ReportRefusal, Row};
 use quartermaster::domain::state::State;
 use quartermaster::domain::time::{Day, Moment};
-use quartermaster::domain::user::{Right, Token, TokenKind, User};
+use quartermaster::domain::user::{Right, Token, TokenKind, User, UserCommand};
 
 use crate::world::{DAY_MS, START, World, init, issuer, license, report, stamp, system};
 
@@ -137,6 +137,9 @@ fn events() -> Vec<Event> {
         Event::GapClosed { slave: "S1".into(), epoch: "e".into(), range: Range { first: 1, last: 4 } },
         Event::EpochClosed { slave: "S1".into(), epoch: "e".into() },
         Event::CalendarChanged { calendar },
+        Event::UserGroupPut { name: "team".into(), roles: Set::unit("viewer".into()) },
+        Event::UserGroupMembers { name: "team".into(), joined: vec!["ann".into()], left: vec!["bob".into()] },
+        Event::UserGroupDeleted { name: "team".into() },
     ]
     .into_iter()
     .chain(seat_events())
@@ -215,7 +218,7 @@ fn seat_events() -> Vec<Event> {
 }
 
 /// How many variants [`named`] names.
-const EVENTS: usize = 42;
+const EVENTS: usize = 45;
 
 fn named(event: &Event) -> &'static str {
     match event {
@@ -261,6 +264,9 @@ fn named(event: &Event) -> &'static str {
         Event::Seat(SeatEvent::Borrowed { .. }) => "SeatBorrowed",
         Event::Seat(SeatEvent::Reserved { .. }) => "SeatsReserved",
         Event::Seat(SeatEvent::RulesSet { .. }) => "SeatRulesSet",
+        Event::UserGroupPut { .. } => "UserGroupPut",
+        Event::UserGroupMembers { .. } => "UserGroupMembers",
+        Event::UserGroupDeleted { .. } => "UserGroupDeleted",
     }
 }
 
@@ -273,6 +279,7 @@ fn records() -> Vec<(&'static str, Record)> {
         Refusal::SlaveReportedToday { slave: "S1".into() },
         Refusal::NoSuchSeatType { product: "review".into() },
         Refusal::ReservedBeyondCount { product: "review".into(), asked: 3, free: 2, count: 9 },
+        Refusal::RoleInGroup { role: "viewer".into(), group: "team".into() },
     ];
     let outcomes = [Outcome::Done(vec![Event::StateMarked]), Outcome::Repeated { seq: 3 }];
     let outcomes = outcomes.into_iter().chain(refused.map(Outcome::Refused));
@@ -360,7 +367,7 @@ fn every_record_and_batch_that_was_ever_written_is_read_and_written_again_alike(
 /// A state with something in every corner.
 fn state() -> World {
     let mut world = World::licensed(100);
-    let token = quartermaster::domain::user::UserCommand::CreateToken {
+    let token = UserCommand::CreateToken {
         user: "admin".into(),
         hash: [8; 32],
         kind: TokenKind::Session,
@@ -378,6 +385,7 @@ fn state() -> World {
     by_id.levels = vec![Level { name: "shards".into(), value: 3 }];
     world.run(world.admin(), Command::ReportUsage { reports: vec![by_id, report("s1", 10, 1)] });
     seats(&mut world);
+    group(&mut world);
     world
 }
 
@@ -405,6 +413,13 @@ fn seats(world: &mut World) {
         let outcome = world.run(world.admin(), Command::Seat(command));
         assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
     }
+}
+
+/// A user group with a member.
+fn group(world: &mut World) {
+    let (roles, members) = (Set::unit("viewer".into()), Set::unit("admin".into()));
+    let command = UserCommand::PutUserGroup { name: "team".into(), roles, members };
+    world.run(world.admin(), Command::User(command));
 }
 
 /// The checkpoints that were ever written, oldest first: `checkpoint-1`, `checkpoint-2`, …

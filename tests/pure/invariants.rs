@@ -7,6 +7,7 @@ use quartermaster::domain::name::Name;
 use quartermaster::domain::pool::Quota;
 use quartermaster::domain::slave::{EPOCHS, MISSING_RANGES};
 use quartermaster::domain::state::State;
+use quartermaster::domain::user::TokenKind;
 use quartermaster::projection;
 
 pub(crate) fn check(state: &State) {
@@ -97,6 +98,21 @@ fn indexes(state: &State) {
     assert_eq!(state.report_ids.len(), state.report_ids_by_time.len());
     assert_eq!(state.placements.len(), state.placement_numbers.len());
     assert!(state.tokens.values().all(|token| state.users.contains_key(&token.user)), "no token without its user");
+    let mut tokens: BTreeMap<&Name, usize> = BTreeMap::new();
+    let counted = state.tokens.values().filter(|token| token.kind != TokenKind::Seat);
+    counted.for_each(|token| *tokens.entry(&token.user).or_default() += 1);
+    assert!(state.token_counts.iter().map(|(user, count)| (user, *count)).eq(tokens), "tokens are counted");
+    let mut groups_of: BTreeMap<&Name, BTreeSet<&Name>> = BTreeMap::new();
+    for (name, group) in &state.user_groups {
+        for user in &group.members {
+            assert!(state.users.contains_key(user), "{user} of {name} is a user");
+            groups_of.entry(user).or_default().insert(name);
+        }
+        assert!(group.roles.iter().all(|role| state.roles.contains_key(role)), "roles of {name} are there");
+    }
+    let known: BTreeMap<&Name, BTreeSet<&Name>> =
+        state.groups_of.iter().map(|(user, groups)| (user, groups.iter().collect())).collect();
+    assert_eq!(known, groups_of, "a user knows its groups");
 }
 
 fn slaves(state: &State) {

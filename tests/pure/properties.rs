@@ -125,6 +125,7 @@ fn account() -> impl Strategy<Value = UserCommand> {
             .prop_map(|roles| roles.into_iter().map(Name::from).collect::<Set<Name>>())
     };
     let anyone = || prop_oneof![users(), Just(Name::from("admin"))];
+    let teams = || prop::sample::select(vec!["team", "crew"]).prop_map(Name::from);
     let hash = || any::<u8>().prop_map(|byte| [byte; 32]);
     prop_oneof![
         (users(), roles(), prop::option::of(name(&SLAVES))).prop_map(|(name, roles, slave)| UserCommand::CreateUser {
@@ -140,6 +141,16 @@ fn account() -> impl Strategy<Value = UserCommand> {
         vec(prop::sample::select(Right::ALL.to_vec()), 0..4)
             .prop_map(|rights| UserCommand::PutRole { name: "mine".into(), rights: rights.into_iter().collect() }),
         Just(UserCommand::DeleteRole { name: "mine".into() }),
+        (teams(), roles(), vec(anyone(), 0..3)).prop_map(|(name, roles, members)| UserCommand::PutUserGroup {
+            name,
+            roles,
+            members: members.into_iter().collect()
+        }),
+        (teams(), vec(anyone(), 0..2), vec(anyone(), 0..2)).prop_map(|(name, add, remove)| {
+            let (add, remove) = (add.into_iter().collect(), remove.into_iter().collect());
+            UserCommand::EditUserGroup { name, add, remove }
+        }),
+        teams().prop_map(|name| UserCommand::DeleteUserGroup { name }),
         (anyone(), hash(), 1_000_u64..DAY_MS).prop_map(|(user, hash, ttl_ms)| UserCommand::CreateToken {
             user,
             hash,
@@ -435,6 +446,9 @@ fn histories_reach_every_fact_and_most_refusals() {
         "NodeRemoved",
         "Repeated",
         "StateMarked",
+        "UserGroupPut",
+        "UserGroupMembers",
+        "UserGroupDeleted",
     ] {
         assert!(facts.contains_key(fact), "no history reaches {fact}: {facts:?}");
     }

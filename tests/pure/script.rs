@@ -211,6 +211,17 @@ impl Script {
                 UserCommand::PutRole { name: user, rights }
             }
             "unrole" => UserCommand::DeleteRole { name: user },
+            "team" => UserCommand::PutUserGroup {
+                name: user,
+                roles: words(args.take_key("roles")),
+                members: words(args.take_key("members")),
+            },
+            "move" => UserCommand::EditUserGroup {
+                name: user,
+                add: words(args.take_key("add")),
+                remove: words(args.take_key("remove")),
+            },
+            "disband" => UserCommand::DeleteUserGroup { name: user },
             "token" => {
                 self.tokens += 1;
                 let ttl_ms = span(args.take_key("ttl").unwrap_or("1h"))?;
@@ -295,6 +306,11 @@ impl Script {
             "licenses" => {
                 for view in licenses::licenses(state) {
                     writeln!(out, "{}: {:?}, {:?} days left", view.license.label, view.standing, view.days_left)?;
+                }
+            }
+            "teams" => {
+                for (name, group) in &state.user_groups {
+                    writeln!(out, "{name}: {} have {}", told_set(&group.members), told_set(&group.roles))?;
                 }
             }
             "levels" => writeln!(out, "{:?}", usage::levels(state))?,

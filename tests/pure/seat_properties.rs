@@ -77,14 +77,14 @@ fn hash(bytes: [u8; 2]) -> [u8; 32] {
 
 fn rules() -> impl Strategy<Value = ChangeSeatRules> {
     let people = || vec(principal(), 0..3).prop_map(|people| people.into_iter().collect::<Set<Principal>>());
-    let limit = || prop::option::weighted(0.3, prop::option::of(0_u32..4));
+    let limit = || prop::option::weighted(0.5, prop::option::of(prop_oneof![1 => Just(0_u32), 9 => 1_u32..3]));
     (
         prop::option::weighted(0.2, prop::option::of(people())),
         prop::option::weighted(0.2, people()),
         limit(),
         limit(),
         prop::option::weighted(0.5, (principal(), 1_u8..3)),
-        prop::option::of(prop::sample::select(vec![1_u64, 5_000, 60_000, DAY_MS])),
+        prop::option::of(prop_oneof![1 => Just(1_u64), 9 => prop::sample::select(vec![5_000, 60_000, DAY_MS])]),
         prop::option::of(0_u64..3),
     )
         .prop_map(|(allow, deny, per_user, per_address, priority, lease_ms, borrow_seats)| ChangeSeatRules {
@@ -112,7 +112,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         2 => (id(), 1_000_u64..2 * DAY_MS).prop_map(|(id, for_ms)| SeatCommand::Borrow { id, for_ms }),
         2 => (product(), principal(), 0_u64..4)
             .prop_map(|(product, principal, seats)| SeatCommand::Reserve { product, principal, seats }),
-        2 => (product(), rules())
+        3 => (product(), rules())
             .prop_map(|(product, changes)| SeatCommand::SetRules { product, changes: Box::new(changes) }),
     ];
     seat.prop_map(Command::Seat)

@@ -34,6 +34,18 @@ pub enum Endpoint {
     SetPassword(String),
     /// What a user's roles allow.
     UserRights(String),
+    /// Every right, and what the products call it.
+    ListRights,
+    /// User groups.
+    ListUserGroups,
+    /// One user group.
+    GetUserGroup(String),
+    /// Creates a user group, or makes it this.
+    PutUserGroup(String),
+    /// Takes users into a group and out of it.
+    EditUserGroup(String),
+    /// Deletes a user group.
+    DeleteUserGroup(String),
     /// Roles.
     ListRoles,
     /// One role.

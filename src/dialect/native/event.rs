@@ -5,9 +5,10 @@
 
 use serde_json::{Value, json};
 
+use super::seat;
 use super::wire::{JournalRecord, stamp, time};
-use super::{refusal, seat};
 use crate::codec;
+use crate::dialect::wording;
 use crate::domain::event::{DayTotals, Event, ReportJudged};
 use crate::domain::license::{License, Term};
 use crate::domain::name::{Set, hex};
@@ -29,7 +30,7 @@ pub(super) fn record(stored: &Stored, state: &State) -> Result<(Record, JournalR
     let (outcome, events, refused, repeats) = match &record.outcome {
         Outcome::Done(events) => ("done", events.iter().map(|event| self::event(event, state)).collect(), None, None),
         Outcome::Refused(refusal) => {
-            let worded = refusal::word(refusal);
+            let worded = wording::refusal(refusal);
             let refusal = json!({"code": worded.code, "message": worded.message, "numbers": worded.numbers});
             ("refused", Vec::new(), Some(refusal), None)
         }
@@ -64,6 +65,7 @@ fn credential(record: &Record) -> (&'static str, Option<u64>) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm an event, and no `_` arm")]
 fn event(event: &Event, state: &State) -> Value {
     match event {
         Event::ClusterInitialized { cluster_id, name, settings, calendar, rules } => json!({
@@ -134,6 +136,13 @@ fn event(event: &Event, state: &State) -> Value {
         }),
         Event::StateMarked => json!({"event": "state_marked"}),
         Event::Seat(event) => seat::event(event),
+        Event::UserGroupPut { name, roles } => {
+            json!({"event": "user_group_put", "group": name, "roles": words(roles)})
+        }
+        Event::UserGroupMembers { name, joined, left } => {
+            json!({"event": "user_group_members", "group": name, "joined": joined, "left": left})
+        }
+        Event::UserGroupDeleted { name } => json!({"event": "user_group_deleted", "group": name}),
     }
 }
 

@@ -5,7 +5,6 @@ mod answer;
 pub mod endpoint;
 mod event;
 pub mod openapi;
-mod refusal;
 pub mod routes;
 mod seat;
 mod trouble;

@@ -141,8 +141,36 @@ pub const ROUTES: &[Route] = &[
         .says("setPassword", "Set a password: one's own, or anybody's with the right manage_users")
         .takes(one::<wire::NewPassword>("NewPassword")),
     row("GET", "/api/v1/users/{name}/rights", SOMEBODY, |names| first(names).map(Endpoint::UserRights))
-        .says("getUserRights", "What a user's roles allow")
+        .says("getUserRights", "What a user may do, in our words and in each product's")
         .gives(one::<wire::Rights>("Rights")),
+    row("GET", "/api/v1/rights", SOMEBODY, |_| Some(Endpoint::ListRights))
+        .says("listRights", "List rights, and what each product calls them")
+        .gives(page::<wire::KnownRight>("KnownRight")),
+    row("GET", "/api/v1/user-groups", Needs::Right(Right::ManageUsers), |_| Some(Endpoint::ListUserGroups))
+        .says("listUserGroups", "List groups of users; without their members")
+        .gives(page::<wire::UserGroup>("UserGroup"))
+        .query(&["limit", "after", "all"]),
+    row("GET", "/api/v1/user-groups/{name}", Needs::Right(Right::ManageUsers), |names| {
+        first(names).map(Endpoint::GetUserGroup)
+    })
+    .says("getUserGroup", "Show a group of users")
+    .gives(one::<wire::UserGroup>("UserGroup")),
+    row("PUT", "/api/v1/user-groups/{name}", Needs::Right(Right::ManageUsers), |names| {
+        first(names).map(Endpoint::PutUserGroup)
+    })
+    .says("putUserGroup", "Create or replace a group of users")
+    .takes(one::<wire::NewUserGroup>("NewUserGroup"))
+    .gives(one::<wire::UserGroup>("UserGroup")),
+    row("PATCH", "/api/v1/user-groups/{name}", Needs::Right(Right::ManageUsers), |names| {
+        first(names).map(Endpoint::EditUserGroup)
+    })
+    .says("editUserGroup", "Take users into a group and out of it")
+    .takes(one::<wire::UserGroupChanges>("UserGroupChanges"))
+    .gives(one::<wire::UserGroup>("UserGroup")),
+    row("DELETE", "/api/v1/user-groups/{name}", Needs::Right(Right::ManageUsers), |names| {
+        first(names).map(Endpoint::DeleteUserGroup)
+    })
+    .says("deleteUserGroup", "Delete a group of users; its members stay"),
     row("GET", "/api/v1/roles", Needs::Right(Right::View), |_| Some(Endpoint::ListRoles))
         .says("listRoles", "List roles")
         .gives(page::<wire::Role>("Role"))

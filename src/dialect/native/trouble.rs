@@ -7,12 +7,12 @@ use hyper::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER, WWW
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::refusal;
 use crate::access::Denied;
 use crate::dialect::reply::Reply;
 use crate::dialect::request::Head;
 use crate::dialect::shown;
 use crate::dialect::trouble::{Malformed, Trouble};
+use crate::dialect::wording;
 use crate::replica::Unavailable;
 
 /// The body of every error.
@@ -68,15 +68,9 @@ impl Worded {
 /// The reply to a trouble. A 503 or 504 says in a header, too, whether a write surely did not happen (E2).
 pub(super) fn reply(head: &Head, trouble: &Trouble) -> Reply {
     let Worded { status, code, message, numbers, hint, done, headers } = word(head, trouble);
-    if status.is_server_error() {
-        tracing::error!(request = %head.id, path = %head.shown_path(), code, message, "a request could not be answered");
-    }
     let mut reply = Reply::json(status, &Body { error: Error { code, message, numbers, hint, done } });
     reply.headers.extend(headers);
-    if status.is_server_error() {
-        reply = reply.with("quartermaster-write", if done == "no" { "not-done" } else { "unknown" });
-    }
-    reply
+    wording::told(head, trouble, reply)
 }
 
 fn word(head: &Head, trouble: &Trouble) -> Worded {
@@ -84,7 +78,7 @@ fn word(head: &Head, trouble: &Trouble) -> Worded {
         Trouble::Malformed(malformed) => self::malformed(head, malformed),
         Trouble::Denied(denied) => self::denied(*denied),
         Trouble::Refused(refusal) => {
-            let refusal::Worded { status, code, message, numbers, hint } = refusal::word(refusal);
+            let wording::Worded { status, code, message, numbers, hint } = wording::refusal(refusal);
             let worded = worded(status, code, message, hint).numbers(numbers);
             if status == StatusCode::UNAUTHORIZED { challenge(worded) } else { worded }
         }

@@ -7,7 +7,7 @@ use super::super::event::{token_kind, words};
 use super::super::wire::{self, stamp, time};
 use super::list::{self, Rows};
 use super::{Asked, Result, bad_body, done, missing};
-use crate::access::{password, rights_of};
+use crate::access::password;
 use crate::dialect::login::{self, TokenWish};
 use crate::dialect::reply::Reply;
 use crate::domain::intent::Command;
@@ -25,7 +25,7 @@ pub(super) async fn answer(call: &mut Asked, endpoint: Endpoint) -> Result {
         Endpoint::WhoAmI => who_am_i(call),
         Endpoint::ListUsers => list::reply(call, Some(call.view().state.users.len()), |view, after, limit| {
             let users = view.state.users.range::<_, str>(list_after(after));
-            Rows::of(users.map(|(name, user)| (name, Some(self::user(name, user)))), limit)
+            Rows::of(users.map(|(name, user)| (name, Some(self::user(&view.state, name, user)))), limit)
         }),
         Endpoint::CreateUser => create_user(call).await,
         Endpoint::GetUser(name) => {
@@ -39,13 +39,6 @@ pub(super) async fn answer(call: &mut Asked, endpoint: Endpoint) -> Result {
             call.submit(Command::User(command), b"").await.map(|_| done())
         }
         Endpoint::SetPassword(name) => set_password(call, name).await,
-        Endpoint::UserRights(name) => {
-            must_be_or(call, &name, Right::ManageUsers)?;
-            let state = &call.view().state;
-            state.users.get(name.as_str()).ok_or_else(|| missing("user", &name))?;
-            let rights = rights_of(state, &name).iter().map(|right| right.name()).collect();
-            Ok(Reply::ok(&wire::Rights { name, rights }))
-        }
         Endpoint::ListRoles => list::reply(call, Some(call.view().state.roles.len()), |view, after, limit| {
             let roles = view.state.roles.range::<_, str>(list_after(after));
             Rows::of(roles.map(|(name, role)| (name, Some(self::role(name, role)))), limit)
@@ -73,7 +66,7 @@ pub(super) fn list_after(after: Option<&str>) -> (std::ops::Bound<&str>, std::op
     (begin, std::ops::Bound::Unbounded)
 }
 
-fn must_be_or(call: &Asked, name: &str, right: Right) -> Result<()> {
+pub(super) fn must_be_or(call: &Asked, name: &str, right: Right) -> Result<()> {
     if &*call.caller().actor.user == name { Ok(()) } else { call.caller().must(right).map_err(Into::into) }
 }
 
@@ -114,27 +107,34 @@ fn who_am_i(call: &Asked) -> Result {
         credential,
         token_id,
         roles,
+        groups: groups_of(&call.view().state, &caller.actor.user),
         rights: caller.rights.iter().map(|right| right.name()).collect(),
         slave: caller.slave.as_ref().map(ToString::to_string),
     }))
 }
 
-fn user(name: &str, user: &User) -> wire::User {
+fn user(state: &State, name: &str, user: &User) -> wire::User {
     wire::User {
         name: name.to_owned(),
         roles: words(&user.roles),
+        groups: groups_of(state, name),
         disabled: user.disabled,
         slave: user.slave.as_ref().map(ToString::to_string),
         created: stamp(user.created),
     }
 }
 
-fn one_user(state: &State, name: &str, status: StatusCode) -> Result {
-    let user = state.users.get(name).ok_or_else(|| missing("user", name))?;
-    Ok(Reply::json(status, &self::user(name, user)))
+/// The groups that a user is in.
+pub(super) fn groups_of(state: &State, name: &str) -> Vec<String> {
+    state.groups_of.get(name).map(words).unwrap_or_default()
 }
 
-fn names(words: Vec<String>) -> Set<Name> {
+fn one_user(state: &State, name: &str, status: StatusCode) -> Result {
+    let user = state.users.get(name).ok_or_else(|| missing("user", name))?;
+    Ok(Reply::json(status, &self::user(state, name, user)))
+}
+
+pub(super) fn names(words: Vec<String>) -> Set<Name> {
     words.into_iter().map(Name::from).collect()
 }
 

@@ -10,6 +10,7 @@ mod pool;
 pub(super) mod settings;
 mod slave;
 mod usage;
+mod user_group;
 
 use hyper::StatusCode;
 use serde::de::DeserializeOwned;
@@ -40,7 +41,6 @@ pub(super) async fn answer(call: &mut Asked) -> Result {
         | Endpoint::EditUser(_)
         | Endpoint::DeleteUser(_)
         | Endpoint::SetPassword(_)
-        | Endpoint::UserRights(_)
         | Endpoint::ListRoles
         | Endpoint::GetRole(_)
         | Endpoint::PutRole(_)
@@ -48,6 +48,13 @@ pub(super) async fn answer(call: &mut Asked) -> Result {
         | Endpoint::ListTokens
         | Endpoint::CreateToken
         | Endpoint::DeleteToken(_) => Box::pin(account::answer(call, endpoint)).await,
+        Endpoint::ListUserGroups
+        | Endpoint::GetUserGroup(_)
+        | Endpoint::PutUserGroup(_)
+        | Endpoint::EditUserGroup(_)
+        | Endpoint::DeleteUserGroup(_)
+        | Endpoint::ListRights
+        | Endpoint::UserRights(_) => Box::pin(user_group::answer(call, endpoint)).await,
         Endpoint::ListKeys
         | Endpoint::TrustKey
         | Endpoint::GetKey(_)

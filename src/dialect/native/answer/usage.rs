@@ -17,6 +17,7 @@ use crate::dialect::reply::Reply;
 use crate::dialect::request::{Body, Head, check_encoding};
 use crate::dialect::tally::Tally;
 use crate::dialect::trouble::{Malformed, Trouble};
+use crate::dialect::wording;
 use crate::domain::event::{Event, ReportJudged};
 use crate::domain::intent::Command;
 use crate::domain::name::sha256;
@@ -312,7 +313,7 @@ fn said(trouble: &Trouble) -> String {
         Trouble::Malformed(Malformed::BadBody { what }) => what.clone(),
         Trouble::Malformed(other) => format!("{other:?}"),
         Trouble::Unavailable(error) => error.to_string(),
-        Trouble::Refused(refusal) => super::super::refusal::word(refusal).message,
+        Trouble::Refused(refusal) => wording::refusal(refusal).message,
         other => format!("{other:?}"),
     }
 }

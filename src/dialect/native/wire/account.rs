@@ -1,5 +1,6 @@
 //! Users, roles, tokens.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,9 @@ pub struct Identity {
     pub token_id: Option<u64>,
     /// Its roles.
     pub roles: Vec<String>,
-    /// What they allow together.
+    /// Groups that it is in; their roles are its own, too.
+    pub groups: Vec<String>,
+    /// What all of these allow together.
     pub rights: Vec<&'static str>,
     /// The one slave that it may report for.
     pub slave: Option<String>,
@@ -105,6 +108,8 @@ pub struct User {
     pub name: String,
     /// Its roles.
     pub roles: Vec<String>,
+    /// Groups that it is in; their roles are its own, too.
+    pub groups: Vec<String>,
     /// Whether it is refused.
     pub disabled: bool,
     /// The one slave that it may report for.
@@ -113,13 +118,75 @@ pub struct User {
     pub created: String,
 }
 
-/// What a user's roles allow.
+/// What a user may do.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Rights {
     /// The user.
     pub name: String,
-    /// What its roles allow together.
+    /// Its roles.
+    pub roles: Vec<String>,
+    /// Groups that it is in.
+    pub groups: Vec<String>,
+    /// What all of these allow together.
     pub rights: Vec<&'static str>,
+    /// The same in each product's words.
+    pub dialects: BTreeMap<&'static str, ProductRights>,
+}
+
+/// What a user may do, as one product calls it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProductRights {
+    /// Its privileges, permissions or capabilities.
+    pub privileges: Vec<&'static str>,
+    /// Its roles that the user's rights amount to.
+    pub roles: Vec<&'static str>,
+}
+
+/// A right, and what the products call it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KnownRight {
+    /// Its name.
+    pub name: &'static str,
+    /// By product: the privileges that need it.
+    pub dialects: BTreeMap<&'static str, Vec<&'static str>>,
+}
+
+/// A group of users.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserGroup {
+    /// Its name.
+    pub name: String,
+    /// Roles that its members have besides their own.
+    pub roles: Vec<String>,
+    /// How many users are in it.
+    pub member_count: usize,
+    /// Who is in it; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<String>>,
+}
+
+/// What a group of users is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewUserGroup {
+    /// Roles that its members have besides their own.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Who is in it.
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+/// Changes to a group of users.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserGroupChanges {
+    /// Who joins.
+    #[serde(default)]
+    pub add: Vec<String>,
+    /// Who leaves.
+    #[serde(default)]
+    pub remove: Vec<String>,
 }
 
 /// A role's rights.

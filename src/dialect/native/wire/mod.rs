@@ -20,15 +20,12 @@ use crate::dialect::trouble::Malformed;
 use crate::domain::name::Name;
 use crate::domain::time::{Moment, NEVER};
 
-/// How deep a body may nest (L3).
-pub const DEPTH: usize = 64;
-
 /// A body as JSON.
 ///
 /// # Errors
 /// When it is no JSON, nests too deep, or is not what the route takes.
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
-    check_depth(body)?;
+    crate::dialect::request::check_depth(body)?;
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
@@ -37,30 +34,6 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
         };
         Malformed::BadBody { what }
     })
-}
-
-/// Refuses what nests too deep, before a recursive parser sees it.
-///
-/// # Errors
-/// When it does.
-pub fn check_depth(body: &[u8]) -> Result<(), Malformed> {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for byte in body {
-        match (quoted, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => quoted = !quoted,
-            (false, b'[' | b'{') => {
-                depth += 1;
-                if depth > DEPTH {
-                    return Err(Malformed::TooDeep { limit: DEPTH });
-                }
-            }
-            (false, b']' | b'}') => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// A moment as RFC 3339 with milliseconds; `None` for never.
@@ -123,13 +96,6 @@ pub fn clearable<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn brackets_in_text_do_not_nest() {
-        assert!(check_depth(format!("{{\"a\": \"{}\\\"[\"}}", "[".repeat(100)).as_bytes()).is_ok());
-        assert!(check_depth("[".repeat(64).as_bytes()).is_ok());
-        assert_eq!(check_depth("[".repeat(65).as_bytes()), Err(Malformed::TooDeep { limit: 64 }));
-    }
 
     #[test]
     fn a_time_has_any_offset_and_comes_back_in_utc() {

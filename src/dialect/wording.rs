@@ -1,28 +1,33 @@
 //! A rule's no in words: a code for programs, a sentence and a hint for people, and the numbers. No `_` arm: a new refusal
-//! stops the build here until it is worded.
+//! stops the build here until it is worded. The words are every language's; the shape around them is each one's own, and
+//! so is the status where its product has another.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::wire::{stamp, time};
-use crate::dialect::shown;
+use super::reply::Reply;
+use super::request::Head;
+use super::shown;
+use super::trouble::Trouble;
 use crate::domain::name::hex;
 use crate::domain::refusal::Refusal;
+use crate::domain::time::{Moment, NEVER};
+use crate::projection::journal::rfc3339;
 
 /// A no in words.
-pub(super) struct Worded {
+pub struct Worded {
     /// The status.
-    pub(super) status: StatusCode,
+    pub status: StatusCode,
     /// The code.
-    pub(super) code: &'static str,
+    pub code: &'static str,
     /// What happened.
-    pub(super) message: String,
+    pub message: String,
     /// The numbers and names in it.
-    pub(super) numbers: Value,
+    pub numbers: Value,
     /// What helps.
-    pub(super) hint: &'static str,
+    pub hint: &'static str,
 }
 
 fn worded(status: StatusCode, code: &'static str, message: String, numbers: Value, hint: &'static str) -> Worded {
@@ -43,7 +48,8 @@ fn bad(code: &'static str, message: String, numbers: Value, hint: &'static str) 
 
 /// Words any refusal.
 #[expect(clippy::too_many_lines, reason = "one arm a refusal, and no `_` arm")]
-pub(super) fn word(refusal: &Refusal) -> Worded {
+#[must_use]
+pub fn refusal(refusal: &Refusal) -> Worded {
     match refusal {
         Refusal::RuleBroken { .. } => worded(
             StatusCode::CONFLICT,
@@ -343,9 +349,51 @@ pub(super) fn word(refusal: &Refusal) -> Worded {
             json!({"type": shown(product), "asked": asked, "free": free, "count": count}),
             "keep fewer, or make another reservation smaller first",
         ),
+        Refusal::NoSuchUserGroup { group } => {
+            missing("no_such_user_group", "user group", group, "see the list of user groups")
+        }
+        Refusal::RoleInGroup { role, group } => conflict(
+            "role_in_group",
+            format!("group {} gives role {} to its members", shown(group), shown(role)),
+            json!({"role": shown(role), "group": shown(group)}),
+            "take the role from the group first",
+        ),
     }
 }
 
 fn state_message(initialized: bool) -> String {
     if initialized { "the cluster was initialized already".to_owned() } else { "the log has no cluster yet".to_owned() }
+}
+
+fn stamp(moment: Moment) -> String {
+    if moment == NEVER { "9999-12-31T23:59:59.999Z".to_owned() } else { rfc3339(moment) }
+}
+
+fn time(moment: Moment) -> Option<String> {
+    (moment != NEVER).then(|| rfc3339(moment))
+}
+
+/// Whether what was asked surely did not happen.
+fn surely_not_done(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::TooLate { write } => !write,
+        Trouble::Unavailable(unavailable) => *unavailable != crate::replica::Unavailable::Unknown,
+        Trouble::Malformed(_)
+        | Trouble::Denied(_)
+        | Trouble::Refused(_)
+        | Trouble::NotFound { .. }
+        | Trouble::License(_) => true,
+    }
+}
+
+/// What every language does with a reply to a trouble: a 5xx is logged, and says in a header, too, whether a write surely
+/// did not happen (E2).
+#[must_use]
+pub fn told(head: &Head, trouble: &Trouble, reply: Reply) -> Reply {
+    if !reply.status.is_server_error() {
+        return reply;
+    }
+    let status = reply.status.as_u16();
+    tracing::error!(request = %head.id, path = %head.shown_path(), status, ?trouble, "a request could not be answered");
+    reply.with("quartermaster-write", if surely_not_done(trouble) { "not-done" } else { "unknown" })
 }
