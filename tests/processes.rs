@@ -2,6 +2,8 @@
 
 #[path = "processes/api.rs"]
 mod api;
+#[path = "processes/curl.rs"]
+mod curl;
 #[path = "processes/damage.rs"]
 mod damage;
 #[path = "processes/failover.rs"]
@@ -10,6 +12,8 @@ mod failover;
 mod files;
 #[path = "processes/harness.rs"]
 mod harness;
+#[path = "processes/logins.rs"]
+mod logins;
 #[path = "processes/membership.rs"]
 mod membership;
 #[path = "processes/node.rs"]

@@ -22,5 +22,7 @@ mod seat_properties;
 mod seats;
 #[path = "pure/tidy.rs"]
 mod tidy;
+#[path = "pure/works.rs"]
+mod works;
 #[path = "pure/world.rs"]
 mod world;

@@ -22,6 +22,7 @@ use crate::domain::name::{Name, Set, SlaveId, is_name, sha256};
 use crate::domain::right;
 use crate::domain::state::State;
 use crate::domain::user::{Actor, Credential, Right, User, UserCommand};
+use crate::domain::work;
 use crate::replica::Replica;
 
 /// How long a lock-out may take to be agreed upon; this node keeps it for itself meanwhile.
@@ -48,6 +49,8 @@ pub enum Denied {
     },
     /// Too many passwords wait to be checked.
     Busy,
+    /// The license that this account needs has ended, and shuts its people out.
+    LicenseEnded,
 }
 
 impl Denied {
@@ -61,6 +64,7 @@ impl Denied {
             Denied::LockedOut { .. } => "locked_out",
             Denied::Forbidden { .. } => "forbidden",
             Denied::Busy => "busy",
+            Denied::LicenseEnded => "license_ended",
         }
     }
 }
@@ -74,6 +78,9 @@ pub struct Caller {
     pub rights: Set<Right>,
     /// The one slave that it may report for.
     pub slave: Option<SlaveId>,
+    /// Whether it came with the token of a session that is closing: such a one may ask how its work stands, and nothing
+    /// else.
+    pub closing: bool,
 }
 
 impl Caller {
@@ -181,11 +188,11 @@ impl Access {
         if !self.is_right(user, password, account, &Origin { address: &address, state }).await? {
             return Err(Denied::Wrong);
         }
-        let Some(account) = account.filter(|account| !account.disabled) else { return Err(Denied::Wrong) };
+        let account = live_user(state, user)?;
         self.failures.forget(user, &address);
         let credential = Credential::Password { version: account.password_version };
         let actor = Actor { user: user.into(), credential };
-        Ok(Caller { actor, rights: rights_of(state, user), slave: account.slave.clone() })
+        Ok(Caller { actor, rights: rights_of(state, user), slave: account.slave.clone(), closing: false })
     }
 
     /// Whether it is the account's password. Checked lately, it costs microseconds; an account that does not exist costs
@@ -268,10 +275,20 @@ struct Origin<'a> {
 fn by_token(token: &str, state: &State) -> Result<Caller, Denied> {
     let id = state.token_hashes.get(&sha256(&[token.as_bytes()])).ok_or(Denied::Wrong)?;
     let token = state.tokens.get(id).filter(|token| token.expires > state.now).ok_or(Denied::Wrong)?;
-    let account = right::live_user(state, &token.user).ok_or(Denied::Wrong)?;
+    let account = live_user(state, &token.user)?;
     let credential = Credential::Token { id: token.id, version: token.version };
     let actor = Actor { user: token.user.clone(), credential };
-    Ok(Caller { actor, rights: rights_of(state, &token.user), slave: account.slave.clone() })
+    let closing = work::is_closing(state, credential);
+    let rights = if closing { Set::new() } else { rights_of(state, &token.user) };
+    Ok(Caller { actor, rights, slave: account.slave.clone(), closing })
+}
+
+/// The account, if it may come in: a disabled one is as good as none.
+fn live_user<'a>(state: &'a State, name: &str) -> Result<&'a User, Denied> {
+    right::live_user(state, name).ok_or_else(|| match state.users.get(name) {
+        Some(account) if !account.disabled => Denied::LicenseEnded,
+        Some(_) | None => Denied::Wrong,
+    })
 }
 
 /// What a user's roles allow together.

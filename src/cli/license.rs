@@ -33,7 +33,16 @@ Claims of the native format, in TOML or JSON:
   features        a list; absent: the usual Enterprise features
   sourcetypes     a list; absent or empty: all
   [[seats]]       floating seats, a table for each type: type and count; workers (0 when absent), description,
-                  can_choose_workers (true), audited (false), audit_threshold (bytes)";
+                  can_choose_workers (true), audited (false), audit_threshold (bytes)
+
+Claims of the immuta format:
+  seats           required; softSeats (0), features, handlers, uuid (drawn), createdAt (now), expires (never),
+                  hardExpiration and hardDelete (false), notice, noticeOnExpire
+
+Claims of the nuix format:
+  shortname       required, and count; workers (0), description, canChooseWorkers (true), audited (false),
+                  auditThreshold (bytes), expiry (never; RFC 3339 or milliseconds), concurrentUserLimit,
+                  legalHoldHoldCountLimit, id (drawn), issued (now)";
 
 const ADD_EXAMPLES: &str = "\
 Examples:
@@ -300,6 +309,19 @@ fn license_json(license: &License) -> Value {
             "window_days": meter.window_days,
             "features": meter.features.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
             "sourcetypes": meter.sourcetypes.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
+        }),
+        Term::Accounts(grant) => json!({
+            "accounts": grant.seats,
+            "soft_accounts": grant.soft_seats,
+            "hard_expiration": grant.hard_expiration,
+            "hard_delete": grant.hard_delete,
+            "notice": grant.notice.as_ref(),
+            "notice_on_expire": grant.notice_on_expire.as_ref(),
+        }),
+        Term::SeatLimits(limits) => json!({
+            "limits_of": limits.product.as_ref(),
+            "users": limits.users,
+            "legal_holds": limits.holds,
         }),
         Term::Seats(grant) => json!({
             "seats": grant.product.as_ref(),

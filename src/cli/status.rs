@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::print::{Kind, cell};
 use super::{Context, Failure};
 use crate::client::{Client, ClientError, Request};
 use crate::signing::quantity;
@@ -24,9 +25,16 @@ impl Status {
             Err(ClientError::Refused { .. }) => Value::Null,
             Err(error) => return Err(error.into()),
         };
+        let notices = match client.send(Request::get(["whoami"]).query("consistency", "stale")).await {
+            Ok(reply) => reply.json()?["notices"].clone(),
+            Err(ClientError::Refused { .. }) => Value::Null,
+            Err(error) => return Err(error.into()),
+        };
         let troubles = troubles(&cluster);
-        let status =
-            json!({ "healthy": troubles.is_empty(), "troubles": troubles, "cluster": cluster, "stacks": stacks });
+        let healthy = troubles.is_empty();
+        let status = json!({
+            "healthy": healthy, "troubles": troubles, "cluster": cluster, "stacks": stacks, "notices": notices,
+        });
         context.out.either(&status, || words(&status))?;
         match troubles.first() {
             None => Ok(()),
@@ -93,6 +101,9 @@ fn words(status: &Value) -> String {
         let percent = used.checked_div((quota / 100).max(1)).unwrap_or(0);
         let line = format!("{} of {} today ({percent} %)", quantity::human(used), quantity::human(quota));
         lines.push(("Stack", format!("{}: {line}", text(&stack["id"]))));
+    }
+    for notice in status["notices"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        lines.push(("Notice", cell(Some(notice), Kind::Plain)));
     }
     for trouble in status["troubles"].as_array().map(Vec::as_slice).unwrap_or_default() {
         lines.push(("Trouble", text(trouble)));

@@ -93,13 +93,14 @@ const COLUMNS: [Field; 6] = [
     ("CREATED", "/created", Kind::Plain),
 ];
 
-const WHOAMI: [Field; 6] = [
+const WHOAMI: [Field; 7] = [
     ("Name", "/username", Kind::Plain),
     ("Signed in by", "/credential", Kind::Plain),
     ("Roles", "/roles", Kind::Plain),
     ("Groups", "/groups", Kind::Plain),
     ("Rights", "/rights", Kind::Plain),
     ("Slave", "/slave", Kind::Plain),
+    ("Notices", "/notices", Kind::Plain),
 ];
 
 impl UserCommand {

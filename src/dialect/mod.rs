@@ -2,9 +2,11 @@
 //!
 //! A dialect translates; it never decides, retries, forwards or reads a clock. Two dialects never import each other.
 
+pub mod immuta;
 pub mod install;
 pub mod login;
 pub mod native;
+pub mod nuix;
 pub mod reply;
 pub mod request;
 pub mod rights;
@@ -95,6 +97,8 @@ pub enum Needs {
     Somebody,
     /// Somebody with this right.
     Right(Right),
+    /// Somebody, also with the token of a session that is closing: it may ask how its work stands, and nothing else.
+    Work,
 }
 
 /// One request on its way through a dialect.
@@ -153,13 +157,24 @@ pub trait Dialect: 'static {
 pub enum Language {
     /// Our own `/api/v1`; it also words what no dialect claims.
     Native,
+    /// Immuta's admin API.
+    Immuta,
+    /// The Nuix RESTful Service.
+    Nuix,
 }
 
 impl Language {
     /// The first segment picks the dialect.
     #[must_use]
-    pub fn of_path(_path: &[String]) -> Language {
-        Language::Native
+    pub fn of_path(path: &[String]) -> Language {
+        let Some(first) = path.first().map(String::as_str) else { return Language::Native };
+        if immuta::Immuta::PREFIXES.contains(&first) {
+            Language::Immuta
+        } else if nuix::Nuix::PREFIXES.contains(&first) {
+            Language::Nuix
+        } else {
+            Language::Native
+        }
     }
 
     /// Its name in metrics.
@@ -167,6 +182,8 @@ impl Language {
     pub const fn name(self) -> &'static str {
         match self {
             Language::Native => native::Native::NAME,
+            Language::Immuta => immuta::Immuta::NAME,
+            Language::Nuix => nuix::Nuix::NAME,
         }
     }
 
@@ -175,6 +192,8 @@ impl Language {
     pub fn trouble(self, head: &Head, trouble: &Trouble) -> Reply {
         match self {
             Language::Native => native::Native::trouble(head, trouble),
+            Language::Immuta => immuta::Immuta::trouble(head, trouble),
+            Language::Nuix => nuix::Nuix::trouble(head, trouble),
         }
     }
 
@@ -182,6 +201,8 @@ impl Language {
     pub async fn serve(self, cx: Arc<Context>, request: Request) -> Reply {
         match self {
             Language::Native => serve::<native::Native>(cx, request).await,
+            Language::Immuta => serve::<immuta::Immuta>(cx, request).await,
+            Language::Nuix => serve::<nuix::Nuix>(cx, request).await,
         }
     }
 }
@@ -243,7 +264,7 @@ async fn let_in<D: Dialect>(
     let needs = D::needs(&endpoint);
     let let_in = match needs {
         Needs::Nobody => Ok(None),
-        Needs::Somebody | Needs::Right(_) => match D::presented(&head) {
+        Needs::Somebody | Needs::Right(_) | Needs::Work => match D::presented(&head) {
             Ok(presented) => {
                 caller(&cx, &head, &presented, needs).await.map(|known| Some((known, Arc::new(presented))))
             }
@@ -291,6 +312,9 @@ async fn caller(cx: &Context, head: &Head, presented: &Presented, needs: Needs) 
 
 async fn admit(cx: &Context, presented: &Presented, view: &View, head: &Head, needs: Needs) -> Result<Caller, Denied> {
     let caller = cx.access.authenticate(presented, &view.state, head.peer).await?;
+    if caller.closing && needs != Needs::Work {
+        return Err(Denied::Wrong);
+    }
     if let Needs::Right(right) = needs {
         caller.must(right)?;
     }

@@ -358,6 +358,48 @@ pub fn refusal(refusal: &Refusal) -> Worded {
             json!({"role": shown(role), "group": shown(group)}),
             "take the role from the group first",
         ),
+        Refusal::NoAccountSeat { taken, seats } => conflict(
+            "no_account_seat",
+            format!("{taken} accounts take a seat, and licenses allow {seats}"),
+            json!({"taken": taken, "seats": seats}),
+            "install a license with more seats, or disable an account first",
+        ),
+        Refusal::SessionClosing { session } => conflict(
+            "session_closing",
+            format!("session {session} was asked to end, and takes no more work"),
+            json!({"seat": session}),
+            "log in again",
+        ),
+        Refusal::NoSuchWork { key } => {
+            missing("no_such_work", "work", key, "results are remembered for five minutes after the end")
+        }
+        Refusal::ConcurrentUsers { product, users, limit } => conflict(
+            "concurrent_users",
+            format!("users that have seats of {}: {users}; licenses allow {limit} at once", shown(product)),
+            json!({"type": shown(product), "users": users, "limit": limit}),
+            "have one of them return all seats first",
+        ),
+        Refusal::LegalHolds { product, holds, limit } => conflict(
+            "legal_holds",
+            format!("legal holds on seats of {}: {holds}; licenses allow {limit} at once", shown(product)),
+            json!({"type": shown(product), "holds": holds, "limit": limit}),
+            "wait for one to end, or stop one",
+        ),
+        Refusal::AuditThreshold { product, read, asked, threshold } => conflict(
+            "audit_threshold",
+            format!(
+                "{asked} bytes more than the {read} that audited work of {} has read on this license day are beyond {threshold}",
+                shown(product)
+            ),
+            json!({"type": shown(product), "read": read, "asked": asked, "threshold": threshold}),
+            "wait for the next license day, or install a license with a higher threshold",
+        ),
+        Refusal::LicenseRemovedForGood { license } => conflict(
+            "license_removed_for_good",
+            format!("license {} was removed, and says that it cannot be added again", hex(license)),
+            json!({"license": hex(license)}),
+            "ask its issuer for a new license",
+        ),
     }
 }
 

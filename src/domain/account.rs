@@ -9,7 +9,7 @@ use super::right::{check_within_own, has_right, rights_of};
 use super::state::State;
 use super::time::Moment;
 use super::user::{Credential, Right, Role, Token, TokenKind, User, UserCommand};
-use super::{evolve, seat, user_group};
+use super::{account_license, evolve, seat, user_group};
 
 /// Most users: each change that could take the last administrator's right walks them all.
 pub const USERS: usize = 10_000;
@@ -111,6 +111,7 @@ fn create_user(
         slave,
         created: state.now,
     };
+    account_license::check_seat(state, name, None, &user)?;
     Ok(vec![Event::UserPut { name: name.clone(), user }])
 }
 
@@ -148,6 +149,7 @@ fn edit_user(
     if user.roles != before.roles || user.disabled != before.disabled {
         user.password_version += 1;
     }
+    account_license::check_seat(state, name, Some(before), &user)?;
     let events = vec![Event::UserPut { name: name.clone(), user }];
     check_managed_after(state, &events, name)?;
     Ok(events)

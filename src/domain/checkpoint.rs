@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::account;
+use super::account_license::{self, Remembered};
 use super::intent::IntentId;
+use super::license::LicenseId;
 use super::name::{Hash, Map, Name, Set, SlaveId};
 use super::pool::PoolUid;
 use super::seat::history::SeatDay;
@@ -20,6 +22,9 @@ use super::state::{Answered, State};
 use super::time::{Day, Moment};
 use super::user::Token;
 use super::user_group;
+use super::work::limits::SeatLimits;
+use super::work::state::Works;
+use super::work::{self, Work};
 use crate::codec::{self, Malformed};
 
 /// The format number of a chunk.
@@ -49,6 +54,11 @@ enum Chunk {
     UserGroups(Vec<(Name, Set<Name>)>),
     /// Groups and their members.
     Members(Vec<(Name, Name)>),
+    /// Licenses for accounts.
+    AccountLicenses(Vec<(LicenseId, Remembered)>),
+    /// Work without its pieces; absent when nothing was ever said about work.
+    Work(Box<WorkFrame>),
+    WorkPieces(Vec<Arc<Work>>),
 }
 
 /// The small part of what is known of seats.
@@ -59,6 +69,15 @@ struct SeatFrame {
     rules: Map<Name, Arc<SeatRules>>,
     reservations: Map<(Name, Principal), Reservation>,
     tallies: Map<Name, Tally>,
+}
+
+/// The small part of what is known of work.
+#[derive(Debug, Serialize, Deserialize)]
+struct WorkFrame {
+    last: u64,
+    closing: Map<u64, bool>,
+    audited: Map<Name, (Day, u64)>,
+    limits: Map<Name, SeatLimits>,
 }
 
 /// The state in chunks, each with its format number. Nothing is encoded before it is asked for.
@@ -88,9 +107,15 @@ pub fn encode_chunks(state: &State) -> impl Iterator<Item = Vec<u8>> + '_ {
     let members = state.user_groups.iter().flat_map(|(name, group)| group.members.iter().map(move |user| (name, user)));
     let members =
         pieces(members, |part| Chunk::Members(part.map(|(name, user)| (name.clone(), user.clone())).collect()));
+    let accounts = pieces(state.account_licenses.iter(), |part| {
+        Chunk::AccountLicenses(part.map(|(id, remembered)| (*id, *remembered)).collect())
+    });
+    let work = (!state.works.is_empty()).then(|| Chunk::Work(Box::new(work_frame(&state.works))));
+    let pieces_of_work = pieces(state.works.works.values(), |part| Chunk::WorkPieces(part.cloned().collect()));
     let end = std::iter::once(Chunk::End);
     let chunks = frame.chain(slaves).chain(users).chain(ids).chain(tokens).chain(intents).chain(keys);
-    let chunks = chunks.chain(seats).chain(groups).chain(members).chain(end);
+    let chunks =
+        chunks.chain(seats).chain(groups).chain(members).chain(accounts).chain(work).chain(pieces_of_work).chain(end);
     chunks.map(|chunk| codec::encode(CHUNK_FORMAT, &chunk))
 }
 
@@ -231,16 +256,32 @@ fn load(state: &mut State, chunk: Chunk) {
         Chunk::UserGroups(groups) => {
             groups.iter().for_each(|(name, roles)| user_group::put_roles(state, name, roles));
         }
+        Chunk::AccountLicenses(licenses) => {
+            licenses.into_iter().for_each(|(id, remembered)| account_license::put(state, id, remembered));
+        }
         Chunk::Members(members) => {
             for (name, user) in members {
                 state.groups_of.entry(user.clone()).or_default().insert(name.clone());
                 state.user_groups.entry(name).or_default().members.insert(user);
             }
         }
+        Chunk::Work(frame) => {
+            let WorkFrame { last, closing, audited, limits } = *frame;
+            state.works = Arc::new(Works { last, closing, audited, limits, ..Works::default() });
+        }
+        Chunk::WorkPieces(works) => {
+            let into = Arc::make_mut(&mut state.works);
+            works.into_iter().for_each(|work| work::put(into, (*work).clone()));
+        }
         Chunk::Seats(_) | Chunk::SeatSessions(_) | Chunk::SeatPlaces(_) | Chunk::SeatDays(_) => {
             load_seats(Arc::make_mut(&mut state.seats), chunk);
         }
     }
+}
+
+fn work_frame(works: &Works) -> WorkFrame {
+    let Works { last, closing, audited, limits, .. } = works.clone();
+    WorkFrame { last, closing, audited, limits }
 }
 
 fn load_seats(seats: &mut Seats, chunk: Chunk) {
@@ -261,6 +302,9 @@ fn load_seats(seats: &mut Seats, chunk: Chunk) {
         | Chunk::Intents(_)
         | Chunk::Keys(_)
         | Chunk::UserGroups(_)
-        | Chunk::Members(_) => {}
+        | Chunk::Members(_)
+        | Chunk::AccountLicenses(_)
+        | Chunk::Work(_)
+        | Chunk::WorkPieces(_) => {}
     }
 }

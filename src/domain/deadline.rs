@@ -8,7 +8,8 @@ use super::intent::CommandKind;
 use super::seat::event::SeatEvent;
 use super::state::State;
 use super::time::{Moment, NEVER, Stamp};
-use super::{day, license, seat};
+use super::work::WorkEvent;
+use super::{day, license, seat, work};
 
 /// How many deadlines one batch handles, so that apply never stops for 20 ms (decision 12).
 pub const PER_BATCH: usize = 1_000;
@@ -24,6 +25,7 @@ pub(super) fn cost(events: &[Event]) -> usize {
         Event::LocksEnded { locks } => locks.len(),
         Event::TicketsEnded { nodes } => nodes.len(),
         Event::Seat(SeatEvent::Ended { ids, .. }) => ids.len(),
+        Event::Work(WorkEvent::Ended { .. } | WorkEvent::Forgotten { .. }) => 1,
         _other => 0,
     };
     events.iter().map(of).sum()
@@ -47,6 +49,12 @@ pub(super) fn next(state: &State, stamp: &Stamp, budget: usize) -> Option<(Comma
     }
     if stamp.calendar.today == state.calendar.today && stamp.calendar != state.calendar {
         return Some((CommandKind::PassTime, vec![Event::CalendarChanged { calendar: stamp.calendar }]));
+    }
+    // Before the seats: work keeps its seat, and what waits for it begins when it ends.
+    if budget > 0
+        && let Some(events) = work::due(state, stamp.at)
+    {
+        return Some((CommandKind::EndWork, events));
     }
     // Before the credentials: a seat's token ends with its seat.
     if let Some(event) = seat::due(state, stamp.at, budget) {
@@ -92,5 +100,6 @@ pub fn next_deadline(state: &State) -> Moment {
     let ticket = state.tickets.values().map(|ticket| ticket.expires).min();
     let seat = state.seats.deadlines.get_min().map(|due| due.0);
     let line = (!state.seats.ready.is_empty()).then_some(state.now);
-    [license, token, lock, ticket, seat, line].into_iter().flatten().fold(state.calendar.ends, Moment::min)
+    let work = state.works.deadlines.get_min().map(|due| due.0);
+    [license, token, lock, ticket, seat, line, work].into_iter().flatten().fold(state.calendar.ends, Moment::min)
 }

@@ -13,6 +13,7 @@ use super::slave::{Fate, Level, Range, Row};
 use super::time::{Calendar, Day, Moment};
 use super::trust::TrustedKey;
 use super::user::{Right, Token, User};
+use super::work::WorkEvent;
 
 /// One fact. Grows only at the end (decision 4): each has golden bytes in `tests/golden`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,6 +250,8 @@ pub enum Event {
         /// Its name.
         name: Name,
     },
+    /// Something happened to work on a seat.
+    Work(WorkEvent),
 }
 
 /// What became of one report, and what follows from it.

@@ -12,6 +12,7 @@ use super::settings::ChangeSettings;
 use super::slave::{EditSlave, Report};
 use super::trust::TrustedKey;
 use super::user::{Actor, UserCommand};
+use super::work::WorkCommand;
 use crate::codec;
 
 /// Names one intent for ever: which node took it, in which run of that node, and its number in that run.
@@ -119,6 +120,8 @@ pub enum Command {
     Mark,
     /// Seats: taken, kept, given back, reserved.
     Seat(SeatCommand),
+    /// Work on seats: asked for, stopped, waited for.
+    Work(WorkCommand),
 }
 
 /// What kind of command a record answers. Fixes its chain (decision 10). Grows only at the end.
@@ -214,6 +217,14 @@ pub enum CommandKind {
     EditUserGroup,
     /// [`UserCommand::DeleteUserGroup`]
     DeleteUserGroup,
+    /// [`WorkCommand::Ask`]
+    AskWork,
+    /// [`WorkCommand::Cancel`]
+    CancelWork,
+    /// [`WorkCommand::Close`]
+    CloseSession,
+    /// Work whose time has come ended, or its result was forgotten.
+    EndWork,
 }
 
 /// Which of the two chains a record belongs to (decision 10).
@@ -271,7 +282,11 @@ impl CommandKind {
             | CommandKind::ExpireSeats
             | CommandKind::PutUserGroup
             | CommandKind::EditUserGroup
-            | CommandKind::DeleteUserGroup => Class::Audit,
+            | CommandKind::DeleteUserGroup
+            | CommandKind::AskWork
+            | CommandKind::CancelWork
+            | CommandKind::CloseSession
+            | CommandKind::EndWork => Class::Audit,
         }
     }
 
@@ -324,6 +339,10 @@ impl CommandKind {
             CommandKind::PutUserGroup => "put_user_group",
             CommandKind::EditUserGroup => "edit_user_group",
             CommandKind::DeleteUserGroup => "delete_user_group",
+            CommandKind::AskWork => "ask_work",
+            CommandKind::CancelWork => "cancel_work",
+            CommandKind::CloseSession => "close_session",
+            CommandKind::EndWork => "end_work",
         }
     }
 }
@@ -389,6 +408,7 @@ impl Command {
             Command::Node(NodeCommand::Remove { .. }) => CommandKind::RemoveNode,
             Command::Mark => CommandKind::Mark,
             Command::Seat(command) => command.kind(),
+            Command::Work(command) => command.kind(),
         }
     }
 }

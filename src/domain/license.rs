@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::account_license::{self, AccountGrant};
 use super::event::Event;
 use super::name::{Hash, NAME_CHARS, Name, Set, check_name, check_range, check_text, hex, sha256};
 use super::refusal::Refusal;
 use super::stack::{self, POOLABLE_GROUP, TRIAL_GROUP};
 use super::state::State;
 use super::time::{Moment, NEVER};
-use super::{pool, seat};
+use super::work::limits::SeatLimits;
+use super::{pool, seat, work};
 
 /// SHA-256 over the license's signed bytes: its content hash. Built-in grants: over their name.
 pub type LicenseId = Hash;
@@ -87,6 +89,10 @@ pub enum Term {
     Meter(Meter),
     /// Floating seats.
     Seats(SeatGrant),
+    /// People who may have an account.
+    Accounts(AccountGrant),
+    /// What is limited of a seat type beside seats and workers.
+    SeatLimits(SeatLimits),
 }
 
 /// Metered volume a day, added to a stack.
@@ -160,7 +166,7 @@ impl License {
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
         self.terms.iter().filter_map(|term| match term {
             Term::Meter(meter) => Some(meter),
-            Term::Seats(_) => None,
+            Term::Seats(_) | Term::Accounts(_) | Term::SeatLimits(_) => None,
         })
     }
 
@@ -168,7 +174,24 @@ impl License {
     pub fn seat_grants(&self) -> impl Iterator<Item = &SeatGrant> {
         self.terms.iter().filter_map(|term| match term {
             Term::Seats(grant) => Some(grant),
-            Term::Meter(_) => None,
+            Term::Meter(_) | Term::Accounts(_) | Term::SeatLimits(_) => None,
+        })
+    }
+
+    /// What it grants to accounts; the first such term counts.
+    #[must_use]
+    pub fn account_grant(&self) -> Option<&AccountGrant> {
+        self.terms.iter().find_map(|term| match term {
+            Term::Accounts(grant) => Some(grant),
+            Term::Meter(_) | Term::Seats(_) | Term::SeatLimits(_) => None,
+        })
+    }
+
+    /// What it limits of seat types.
+    pub fn seat_limits(&self) -> impl Iterator<Item = &SeatLimits> {
+        self.terms.iter().filter_map(|term| match term {
+            Term::SeatLimits(limits) => Some(limits),
+            Term::Meter(_) | Term::Seats(_) | Term::Accounts(_) => None,
         })
     }
 
@@ -267,11 +290,14 @@ pub(super) fn install(state: &State, license: &License) -> Result<Vec<Event>, Re
     {
         check_text(what, text, 2 * NAME_CHARS)?;
     }
+    let before = license;
     let mut license = License { installed: state.now, expired: false, ..license.clone() };
     for term in &mut license.terms {
         match term {
             Term::Meter(meter) => check_meter(state, meter)?,
             Term::Seats(grant) => seat::types::check(state, grant)?,
+            Term::Accounts(grant) => account_license::check(state, before, grant)?,
+            Term::SeatLimits(limits) => work::limits::check_term(limits)?,
         }
     }
     add(state, license)
@@ -359,6 +385,7 @@ pub(super) fn installed(state: &mut State, license: &License) {
         state.license_deadlines.insert((license.expires, license.id));
     }
     state.licenses.insert(license.id, Arc::new(license.clone()));
+    account_license::added(state, license);
     refresh(state, license);
 }
 
@@ -369,12 +396,14 @@ fn refresh(state: &mut State, license: &License) {
         stack::refresh(state, stack);
     }
     seat::types::refresh_of(state, license);
+    work::limits::refresh(state, license);
 }
 
 /// Works out again what licenses of this key add to.
 pub(super) fn refresh_of_key(state: &mut State, key: &Name) {
     stack::refresh_of_key(state, key);
     seat::types::refresh_of_key(state, key);
+    work::limits::refresh_of_key(state, key);
 }
 
 /// Removes a license, and the automatic pool of a stack that nothing is left of.
@@ -401,6 +430,7 @@ pub(super) fn removed(state: &mut State, id: &LicenseId) {
     let license = state.licenses.remove(id).expect("a removed license was installed before");
     state.license_deadlines.remove(&(license.starts, *id));
     state.license_deadlines.remove(&(license.expires, *id));
+    account_license::removed(state, *id);
     refresh(state, &license);
 }
 

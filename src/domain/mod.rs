@@ -7,6 +7,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod account;
+pub mod account_license;
 pub mod apply;
 pub mod checkpoint;
 pub mod cluster;
@@ -35,6 +36,7 @@ pub mod usage;
 pub mod user;
 pub mod user_group;
 pub mod warning;
+pub mod work;
 
 use event::Event;
 use intent::{Command, CommandKind, Intent};
@@ -79,6 +81,7 @@ pub fn decide(state: &State, stamp: &Stamp, intent: &Intent) -> Result<Vec<Event
         Command::Node(NodeCommand::Remove { node }) => node::remove(state, *node),
         Command::Mark => Ok(vec![Event::StateMarked]),
         Command::Seat(command) => seat::decide(state, stamp, intent, command),
+        Command::Work(command) => work::decide(state, actor, command),
     }
 }
 
@@ -141,5 +144,6 @@ pub fn evolve(state: &mut State, event: &Event) {
         Event::UserGroupPut { name, roles } => user_group::put_roles(state, name, roles),
         Event::UserGroupMembers { name, joined, left } => user_group::members_moved(state, name, joined, left),
         Event::UserGroupDeleted { name } => user_group::deleted(state, name),
+        Event::Work(event) => work::evolve(state, event),
     }
 }

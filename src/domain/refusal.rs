@@ -369,4 +369,55 @@ pub enum Refusal {
         /// One that gives it.
         group: Name,
     },
+    /// As many people have an account as licenses allow.
+    NoAccountSeat {
+        /// Accounts that take a seat.
+        taken: u64,
+        /// Seats of the licenses that count, soft ones too.
+        seats: u64,
+    },
+    /// The license was removed, and says that it can never be added again.
+    LicenseRemovedForGood {
+        /// Its id.
+        license: LicenseId,
+    },
+    /// The session is asked to end, and takes no more work.
+    SessionClosing {
+        /// Its id.
+        session: u64,
+    },
+    /// No work of that key, or its result is remembered no more.
+    NoSuchWork {
+        /// The key.
+        key: Name,
+    },
+    /// As many users have seats of the type, or wait for one, as licenses allow at once.
+    ConcurrentUsers {
+        /// The type.
+        product: Name,
+        /// Users.
+        users: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// As many legal holds run or wait as licenses allow at once.
+    LegalHolds {
+        /// The type.
+        product: Name,
+        /// Legal holds.
+        holds: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// Audited work would read more on this license day than its threshold.
+    AuditThreshold {
+        /// The type.
+        product: Name,
+        /// Bytes read on this day.
+        read: u64,
+        /// Bytes that it would read.
+        asked: u64,
+        /// The threshold.
+        threshold: u64,
+    },
 }

@@ -1,5 +1,6 @@
 //! Who may ask for what: one table from command to right; what it does not name is refused.
 
+use super::account_license;
 use super::intent::{Command, Intent};
 use super::name::{Name, Set};
 use super::node::NodeCommand;
@@ -7,6 +8,7 @@ use super::refusal::Refusal;
 use super::seat::SeatCommand;
 use super::state::State;
 use super::user::{Actor, Credential, Right, Role, User, UserCommand};
+use super::work::{self, WorkCommand};
 
 /// What a command needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,7 @@ fn needs(state: &State, command: &Command) -> Needs {
         Command::ReportUsage { .. } => Needs::Right(Right::ReportUsage),
         Command::User(command) => needs_of_user(state, command),
         Command::Seat(command) => needs_of_seat(state, command),
+        Command::Work(command) => needs_of_work(state, command),
     }
 }
 
@@ -81,6 +84,16 @@ fn needs_of_seat(state: &State, command: &SeatCommand) -> Needs {
     }
 }
 
+/// Whoever may take no more seats may still stop what runs on theirs, and give it back.
+fn needs_of_work(state: &State, command: &WorkCommand) -> Needs {
+    let holder = match command {
+        WorkCommand::Ask(_) => None,
+        WorkCommand::Cancel { key } => state.works.by_key(key).map(|work| &work.user),
+        WorkCommand::Close { session, .. } => state.seats.holder_of(*session),
+    };
+    holder.map_or(Needs::Right(Right::TakeSeats), |user| Needs::Self_(user.clone(), Right::TakeSeats))
+}
+
 /// Whether the credential that the answering node verified is still good, by now and by this log.
 pub(super) fn check_credential(state: &State, intent: &Intent) -> Result<(), Refusal> {
     let init = matches!(intent.command, Command::InitCluster(_));
@@ -98,6 +111,7 @@ pub(super) fn check_credential(state: &State, intent: &Intent) -> Result<(), Ref
                 && state.tokens.get(&id).is_some_and(|token| {
                     token.version == version && token.user == intent.actor.user && token.expires > state.now
                 })
+                && !work::is_closing(state, intent.actor.credential)
         }
     };
     if good { Ok(()) } else { Err(Refusal::CredentialStale) }
@@ -119,14 +133,14 @@ pub(super) fn check(state: &State, intent: &Intent) -> Result<(), Refusal> {
     }
 }
 
-/// The account, unless it is disabled.
+/// The account, unless it is disabled or shut out by a license that ended.
 #[must_use]
 pub fn live_user<'a>(state: &'a State, name: &str) -> Option<&'a User> {
-    state.users.get(name).filter(|user| !user.disabled)
+    state.users.get(name).filter(|user| !user.disabled && !account_license::is_shut_out(state, name, user))
 }
 
 /// The roles of an account: its own, and those of its groups.
-fn roles_of<'a>(state: &'a State, name: &'a str, user: &'a User) -> impl Iterator<Item = &'a Role> {
+pub(super) fn roles_of<'a>(state: &'a State, name: &'a str, user: &'a User) -> impl Iterator<Item = &'a Role> {
     let groups = state.groups_of.get(name).into_iter().flatten();
     let shared = groups.filter_map(|group| state.user_groups.get(group)).flat_map(|group| group.roles.iter());
     user.roles.iter().chain(shared).filter_map(|role| state.roles.get(role))

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use std::sync::Arc;
 
+use super::account_license::Remembered;
 use super::event::DayTotals;
 use super::intent::IntentId;
 use super::license::{BuiltinGrant, License, LicenseId};
@@ -18,6 +19,7 @@ use super::time::{Calendar, Day, Moment};
 use super::trust::TrustedKey;
 use super::user::{Role, Token, User};
 use super::user_group::UserGroup;
+use super::work::state::Works;
 
 /// The rules that this binary writes a new cluster with, and the newest that it knows.
 pub const NEWEST_RULES: u32 = 1;
@@ -165,4 +167,13 @@ pub struct State {
     /// For each user that has tokens: how many.
     #[serde(skip)]
     pub token_counts: Map<Name, usize>,
+    /// Work on seats. In chunks of its own in a checkpoint.
+    #[serde(skip)]
+    pub works: Arc<Works>,
+    /// Licenses for accounts that are or were installed.
+    #[serde(skip)]
+    pub account_licenses: Map<LicenseId, Remembered>,
+    /// Those that are installed, by number.
+    #[serde(skip)]
+    pub account_license_numbers: Map<u64, LicenseId>,
 }

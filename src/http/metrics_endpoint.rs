@@ -147,6 +147,8 @@ fn licenses(text: &mut Exposition, state: &State) {
             let stack = match term {
                 Term::Meter(meter) => meter.stack.to_string(),
                 Term::Seats(grant) => grant.product.to_string(),
+                Term::SeatLimits(limits) => limits.product.to_string(),
+                Term::Accounts(_) => license.kind.to_string(),
             };
             let (kind, owner) = (license.kind.to_string(), license.owner.to_string());
             info.push((vec![id.clone(), dialect.to_owned(), stack.clone(), kind, owner], 1.0));

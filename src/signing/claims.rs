@@ -137,7 +137,19 @@ impl Fields {
         }
     }
 
-    /// Yes or no.
+    /// A whole number of 64 bits within `most`.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn whole(&mut self, field: &'static str, most: u64) -> Result<Option<u64>, LicenseProblem> {
+        let Some(value) = self.take(field) else { return Ok(None) };
+        match value.as_u64().filter(|number| *number <= most) {
+            Some(number) => Ok(Some(number)),
+            None => Err(bad(field, format!("a whole number from 0 to {most} is needed, and this is {value}"))),
+        }
+    }
+
+    /// A yes or a no.
     ///
     /// # Errors
     /// When it is neither.
@@ -165,6 +177,37 @@ impl Fields {
             other => Err(bad(field, format!("a list of tables is needed, and it holds {}", kind(&other)))),
         };
         items.into_iter().map(table).collect()
+    }
+
+    /// Names and whether each is on: `{"FPE": {"enabled": true}}`, `{"FPE": true}`, or a list of those that are.
+    ///
+    /// # Errors
+    /// When it is none of these, too long, or holds what is no name.
+    pub fn switches(&mut self, field: &'static str) -> Result<crate::domain::name::Map<Name, bool>, LicenseProblem> {
+        let entries = match self.take(field) {
+            None => return Ok(crate::domain::name::Map::new()),
+            Some(Value::Object(entries)) if entries.len() <= LIST_NAMES => entries,
+            Some(Value::Object(entries)) => {
+                return Err(bad(field, format!("{} entries, at most {LIST_NAMES}", entries.len())));
+            }
+            Some(list) => {
+                self.map.insert(field.to_owned(), list);
+                self.asked.pop();
+                let names = self.names(field)?.unwrap_or_default();
+                return Ok(names.into_iter().map(|name| (name, true)).collect());
+            }
+        };
+        let on = |entry: &Value| match entry {
+            Value::Bool(on) => Some(*on),
+            Value::Object(members) if members.len() == 1 => members.get("enabled").and_then(Value::as_bool),
+            _other => None,
+        };
+        let mut switches = crate::domain::name::Map::new();
+        for (text, entry) in entries {
+            let on = on(&entry).ok_or_else(|| bad(field, format!("`{text}` is not {{\"enabled\": true}} or false")))?;
+            switches.insert(name(field, text)?, on);
+        }
+        Ok(switches)
     }
 
     /// An amount of bytes: a whole number, or a text such as `10TB`.

@@ -4,9 +4,13 @@
 //! operator trusts (T1), and how a key signs is a property of the trusted key, never of the document (T2).
 
 pub mod claims;
+mod compact;
+pub mod document;
+mod immuta;
 pub mod json;
 pub mod keys;
 pub mod native;
+mod nuix;
 mod pem;
 pub mod quantity;
 
@@ -16,7 +20,8 @@ use crate::domain::time::Moment;
 use crate::domain::trust::TrustedKey;
 
 use claims::ClaimsFile;
-use keys::{KeyProblem, PublicKey, SigningKey};
+pub use document::{Document, Signer};
+use keys::{KeyProblem, SigningKey};
 
 /// Largest license document that is read, in bytes: what Splunk's own upload form takes (32 reads of 8 KiB).
 pub const DOCUMENT_BYTES: usize = 256 << 10;
@@ -134,13 +139,7 @@ pub const fn format_name(format: Format) -> &'static str {
 /// # Errors
 /// When it is unreadable, not signed by a trusted key, or claims what makes no license.
 pub fn read_license(text: &str, trusted: &Map<Name, TrustedKey>) -> Result<License, LicenseProblem> {
-    let envelope = native::Envelope::of(text)?;
-    let key = trusted.get(&envelope.key).ok_or_else(|| LicenseProblem::UnknownKey { key: envelope.key.clone() })?;
-    if key.distrusted.is_some() {
-        return Err(LicenseProblem::DistrustedKey { key: key.id.clone() });
-    }
-    envelope.verify(&PublicKey::of(key))?;
-    envelope.license(text)
+    Document::of(text)?.read(trusted)
 }
 
 /// Signs `claims` as a document of `format`. `now` fills in when it was issued.
@@ -150,7 +149,9 @@ pub fn read_license(text: &str, trusted: &Map<Name, TrustedKey>) -> Result<Licen
 pub fn sign(format: Format, key: &SigningKey, claims: ClaimsFile, now: Moment) -> Result<String, SignProblem> {
     match format {
         Format::Native => native::sign(key, claims, now),
-        Format::Splunk | Format::Elastic | Format::Redis | Format::Immuta | Format::Nuix | Format::Builtin => {
+        Format::Immuta => immuta::sign(key, claims, now),
+        Format::Nuix => nuix::sign(key, claims, now),
+        Format::Splunk | Format::Elastic | Format::Redis | Format::Builtin => {
             Err(SignProblem::FormatNotBuilt(format_name(format)))
         }
     }
@@ -196,15 +197,17 @@ impl Verdict {
 /// # Errors
 /// When it is no document of a known format.
 pub fn inspect(text: &str, keys: &Map<Name, TrustedKey>) -> Result<Verdict, LicenseProblem> {
-    let envelope = native::Envelope::of(text)?;
-    let signature = match keys.get(&envelope.key) {
-        None => Signature::NotChecked,
-        Some(key) => match envelope.verify(&PublicKey::of(key)) {
-            Ok(()) => Signature::Valid { label: key.label.clone() },
-            Err(_) => Signature::Invalid,
-        },
+    let document = Document::of(text)?;
+    let (key, signature) = match document.signer_among(keys) {
+        Ok(key) => (key.id.clone(), Signature::Valid { label: key.label.clone() }),
+        Err(LicenseProblem::UnknownKey { key }) => (key, Signature::NotChecked),
+        Err(LicenseProblem::DistrustedKey { key } | LicenseProblem::BadSignature { key }) => (key, Signature::Invalid),
+        Err(LicenseProblem::Unreadable(_) | LicenseProblem::BadClaims { .. }) => {
+            (document.signer().id(), Signature::Invalid)
+        }
     };
-    Ok(Verdict { format: Format::Native, key: envelope.key.clone(), signature, license: envelope.license(text) })
+    let license = document.license(&key);
+    Ok(Verdict { format: document.format(), key, signature, license })
 }
 
 #[cfg(test)]

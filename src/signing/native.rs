@@ -21,14 +21,15 @@ use serde_json::{Map, Value, json};
 use super::claims::{ClaimsFile, Fields, bad, missing};
 use super::keys::{PublicKey, SigningKey};
 use super::pem::{self, LINE_CHARS};
-use super::{DOCUMENT_BYTES, LicenseProblem, SignProblem, json as strict};
+use super::{LicenseProblem, SignProblem, json as strict};
 use crate::domain::license::{Format, License, Meter, SeatGrant, Term};
 use crate::domain::name::{NAME_CHARS, Name, Set, sha256};
 use crate::domain::stack::GROUPS;
 use crate::domain::time::{Moment, NEVER};
 use crate::domain::trust::Algorithm;
 
-const BEGIN: &str = "-----BEGIN QUARTERMASTER LICENSE-----";
+/// How every document of this format begins.
+pub(super) const BEGIN: &str = "-----BEGIN QUARTERMASTER LICENSE-----";
 const END: &str = "-----END QUARTERMASTER LICENSE-----";
 
 /// Largest volume of one license, in bytes a day: an exabyte, so that thousands of them still add up in 64 bits.
@@ -69,6 +70,7 @@ pub struct Envelope {
     pub key: Name,
     signature: Vec<u8>,
     payload: Vec<u8>,
+    text: Arc<str>,
 }
 
 impl Envelope {
@@ -77,11 +79,8 @@ impl Envelope {
     /// # Errors
     /// When it is not laid out so.
     pub fn of(text: &str) -> Result<Envelope, LicenseProblem> {
-        if text.len() > DOCUMENT_BYTES {
-            return Err(unreadable(format!("{} bytes, at most {DOCUMENT_BYTES}", text.len())));
-        }
-        let text = text.trim_end_matches(['\n', '\r', ' ', '\0']);
-        let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        let trimmed = text.trim_end_matches(['\n', '\r', ' ', '\0']);
+        let mut lines = trimmed.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
         if lines.next() != Some(BEGIN) {
             return Err(unreadable(format!("the first line is not `{BEGIN}`")));
         }
@@ -97,7 +96,7 @@ impl Envelope {
         if key.chars().count() > NAME_CHARS {
             return Err(unreadable("the key's id is too long"));
         }
-        Ok(Envelope { key: key.into(), signature, payload: base64(&joined(armor)?)? })
+        Ok(Envelope { key: key.into(), signature, payload: base64(&joined(armor)?)?, text: text.into() })
     }
 
     /// Whether the key signed these very bytes.
@@ -114,11 +113,11 @@ impl Envelope {
         }
     }
 
-    /// The license that the signed bytes claim; `text` is the whole document, kept as it came.
+    /// The license that the signed bytes claim; the document is kept as it came.
     ///
     /// # Errors
     /// When the claims make no license.
-    pub fn license(&self, text: &str) -> Result<License, LicenseProblem> {
+    pub fn license(&self, key: &Name) -> Result<License, LicenseProblem> {
         let claims = match strict::parse(&self.payload) {
             Ok(Value::Object(map)) => Claims::of(map)?,
             Ok(_) => return Err(unreadable("the payload is JSON, but no object")),
@@ -138,8 +137,8 @@ impl Envelope {
         Ok(License {
             id: sha256(&[&self.payload]),
             format: Format::Native,
-            key: Some(self.key.clone()),
-            text: Arc::from(text),
+            key: Some(key.clone()),
+            text: self.text.clone(),
             label: claims.label,
             owner: claims.owner,
             kind: claims.kind,

@@ -6,6 +6,10 @@ mod fixture;
 mod limits;
 #[path = "api/logins.rs"]
 mod logins;
+#[path = "api/matrix.rs"]
+mod matrix;
+#[path = "api/pages.rs"]
+mod pages;
 #[path = "api/rights.rs"]
 mod rights;
 #[path = "api/secrets.rs"]

@@ -27,6 +27,7 @@ use quartermaster::domain::slave::{Fate, Level, Range, ReportRefusal, Row};
 use quartermaster::domain::state::State;
 use quartermaster::domain::time::{Day, Moment};
 use quartermaster::domain::user::{Right, Token, TokenKind, User, UserCommand};
+use quartermaster::domain::work::WorkEvent;
 
 use crate::world::{DAY_MS, START, World, init, issuer, license, report, stamp, system};
 
@@ -143,6 +144,7 @@ fn events() -> Vec<Event> {
     ]
     .into_iter()
     .chain(seat_events())
+    .chain(crate::works::events())
     .collect()
 }
 
@@ -218,7 +220,7 @@ fn seat_events() -> Vec<Event> {
 }
 
 /// How many variants [`named`] names.
-const EVENTS: usize = 45;
+const EVENTS: usize = 50;
 
 fn named(event: &Event) -> &'static str {
     match event {
@@ -267,6 +269,11 @@ fn named(event: &Event) -> &'static str {
         Event::UserGroupPut { .. } => "UserGroupPut",
         Event::UserGroupMembers { .. } => "UserGroupMembers",
         Event::UserGroupDeleted { .. } => "UserGroupDeleted",
+        Event::Work(WorkEvent::Asked { .. }) => "WorkAsked",
+        Event::Work(WorkEvent::Begun { .. }) => "WorkBegun",
+        Event::Work(WorkEvent::Ended { .. }) => "WorkEnded",
+        Event::Work(WorkEvent::Forgotten { .. }) => "WorkForgotten",
+        Event::Work(WorkEvent::Closing { .. }) => "SessionClosing",
     }
 }
 
@@ -280,6 +287,8 @@ fn records() -> Vec<(&'static str, Record)> {
         Refusal::NoSuchSeatType { product: "review".into() },
         Refusal::ReservedBeyondCount { product: "review".into(), asked: 3, free: 2, count: 9 },
         Refusal::RoleInGroup { role: "viewer".into(), group: "team".into() },
+        Refusal::NoAccountSeat { taken: 3, seats: 2 },
+        Refusal::AuditThreshold { product: "review".into(), read: 1, asked: 2, threshold: 2 },
     ];
     let outcomes = [Outcome::Done(vec![Event::StateMarked]), Outcome::Repeated { seq: 3 }];
     let outcomes = outcomes.into_iter().chain(refused.map(Outcome::Refused));
@@ -386,6 +395,7 @@ fn state() -> World {
     world.run(world.admin(), Command::ReportUsage { reports: vec![by_id, report("s1", 10, 1)] });
     seats(&mut world);
     group(&mut world);
+    crate::works::some(&mut world);
     world
 }
 

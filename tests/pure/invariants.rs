@@ -17,6 +17,7 @@ pub(crate) fn check(state: &State) {
     indexes(state);
     slaves(state);
     crate::seat_invariants::check(state);
+    crate::works::check(state);
 }
 
 /// U1: a pool's bytes are those of its slaves; the day's are those of its pools and of no pool.

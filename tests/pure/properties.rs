@@ -196,6 +196,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => crate::seat_properties::license().prop_map(|license| Command::InstallLicense(Box::new(license))),
         1 => (0_u8..4).prop_map(|number| Command::RemoveLicense { license: sha256(&[format!("seats {number}").as_bytes()]) }),
         4 => crate::seat_properties::command(),
+        1 => crate::works::any_license().prop_map(|license| Command::InstallLicense(Box::new(license))),
+        2 => crate::works::any_work(),
         1 => Just(Command::Mark),
         1 => Just(init()),
     ]
@@ -391,7 +393,7 @@ fn histories_reach_every_fact_and_most_refusals() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut facts: BTreeMap<String, usize> = BTreeMap::new();
     let mut refusals = BTreeSet::new();
-    for _ in 0..400 {
+    for _ in 0..800 {
         let steps = vec(step(), 1..60).new_tree(&mut runner).expect("a history is made").current();
         let (world, _) = run(&steps);
         for stored in &world.journal {

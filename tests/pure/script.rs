@@ -18,7 +18,7 @@ use quartermaster::domain::user::{Right, TokenKind, UserCommand};
 use quartermaster::projection::{groups, licenses, messages, pools, slaves, stacks, usage};
 
 use crate::world::{DAY_MS, World, issuer, license};
-use crate::{invariants, seats};
+use crate::{invariants, seats, works};
 
 pub(crate) struct Script {
     world: World,
@@ -95,6 +95,7 @@ impl Script {
             Event::SettingsChanged { .. } => "SettingsChanged".to_owned(),
             Event::KeyTrusted { .. } => "KeyTrusted".to_owned(),
             Event::Seat(event) => seats::fact(event),
+            Event::Work(event) => works::fact(event),
             other => format!("{other:?}"),
         }
     }
@@ -182,7 +183,10 @@ impl Script {
             }),
             _other => match seats::command(&mut self.tokens, name, args)? {
                 Some(command) => command,
-                None => Command::User(self.account(name, args)?),
+                None => match works::command(self.world.now, name, args)? {
+                    Some(command) => command,
+                    None => Command::User(self.account(name, args)?),
+                },
             },
         })
     }
@@ -322,7 +326,7 @@ impl Script {
             "seats" => out = seats::shown(state),
             "seat_days" => out = seats::days(state),
             "digest" => writeln!(out, "{}", hex(&state.heads.digest()))?,
-            other => return Err(format!("cannot show {other}").into()),
+            other => out = works::shown(state, other)?.ok_or_else(|| format!("cannot show {other}"))?,
         }
         Ok(out)
     }

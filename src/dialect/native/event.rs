@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::seat;
 use super::wire::{JournalRecord, stamp, time};
+use super::{seat, work};
 use crate::codec;
 use crate::dialect::wording;
 use crate::domain::event::{DayTotals, Event, ReportJudged};
@@ -143,6 +143,7 @@ fn event(event: &Event, state: &State) -> Value {
             json!({"event": "user_group_members", "group": name, "joined": joined, "left": left})
         }
         Event::UserGroupDeleted { name } => json!({"event": "user_group_deleted", "group": name}),
+        Event::Work(event) => work::event(event),
     }
 }
 
@@ -180,6 +181,13 @@ fn license(license: &License) -> Value {
         .terms
         .iter()
         .map(|term| match term {
+            Term::Accounts(grant) => json!({
+                "accounts": grant.seats, "soft_accounts": grant.soft_seats, "hard_expiration": grant.hard_expiration,
+                "hard_delete": grant.hard_delete,
+            }),
+            Term::SeatLimits(limits) => json!({
+                "limits_of": limits.product, "users": limits.users, "legal_holds": limits.holds,
+            }),
             Term::Seats(grant) => json!({
                 "seats": grant.product, "count": grant.count, "workers": grant.workers,
                 "can_choose_workers": grant.can_choose_workers,

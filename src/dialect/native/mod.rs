@@ -9,6 +9,7 @@ pub mod routes;
 mod seat;
 mod trouble;
 pub mod wire;
+mod work;
 
 use super::reply::Reply;
 use super::request::{Body, Head};

@@ -59,7 +59,7 @@ fn operation(route: &Route) -> Value {
     }
     match route.needs {
         Needs::Nobody => operation["security"] = json!([]),
-        Needs::Somebody => {}
+        Needs::Somebody | Needs::Work => {}
         Needs::Right(right) => operation["x-needs-right"] = json!(right.name()),
     }
     operation

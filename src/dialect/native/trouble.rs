@@ -215,6 +215,12 @@ fn denied(denied: Denied) -> Worded {
             "try again in a moment; a token costs nothing to check",
         )
         .with(RETRY_AFTER, "1"),
+        Denied::LicenseEnded => worded(
+            StatusCode::FORBIDDEN,
+            "license_ended",
+            "the license that this account needs has ended",
+            "ask an administrator to install a license that is valid",
+        ),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::domain::memory;
 use crate::domain::name::{Hash, NAME_CHARS, Name, check_range, check_text};
 use crate::domain::refusal::Refusal;
 use crate::domain::state::State;
+use crate::domain::work;
 
 /// Room for one more: how many workers, and on whose reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub(super) fn decide(state: &State, intent: &Intent, wanted: &Checkout) -> Resul
     }
     check_hash(state, wanted.hash)?;
     check_limits(seats, &rules, product, user, &wanted.address)?;
+    work::limits::check_user(state, product, user)?;
     if !rules.admits(&who) {
         return Err(Refusal::SeatNotAllowed { product: product.clone(), user: user.clone() });
     }

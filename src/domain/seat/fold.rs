@@ -6,17 +6,20 @@ use super::event::{EndCause, SeatEvent};
 use super::rules::Principal;
 use super::state::Seats;
 use super::{Place, Session, history, queue};
-use crate::domain::account;
 use crate::domain::name::{Hash, Map, Name};
 use crate::domain::state::State;
 use crate::domain::time::{Day, Moment};
 use crate::domain::user::{Token, TokenKind};
+use crate::domain::{account, work};
 
 /// How many ends the average pace looks back at, roughly.
 const PACE: u64 = 8;
 
 /// Folds a fact into the state: seats, and the tokens that live and end with them.
 pub(in crate::domain) fn evolve(state: &mut State, event: &SeatEvent) {
+    if let SeatEvent::Ended { ids, .. } = event {
+        work::sessions_gone(state, ids);
+    }
     match event {
         SeatEvent::Taken { session, hash } => put_token(state, session, 1, *hash),
         SeatEvent::Claimed { id, token, version, hash, until } => {
@@ -276,23 +279,36 @@ pub(super) fn settle(seats: &mut Seats, product: &Name) {
 
 pub(super) fn count_in(seats: &mut Seats, user: &Name, product: &Name, address: &Name, id: u64) {
     seats.of_user.insert((user.clone(), id));
-    *seats.per_user.entry((user.clone(), product.clone())).or_default() += 1;
+    let mine = seats.per_user.entry((user.clone(), product.clone())).or_default();
+    *mine += 1;
+    if *mine == 1 {
+        *seats.users_of.entry(product.clone()).or_default() += 1;
+    }
     *seats.per_address.entry((product.clone(), address.clone())).or_default() += 1;
 }
 
 fn count_out(seats: &mut Seats, user: &Name, product: &Name, address: &Name, id: u64) {
     seats.of_user.remove(&(user.clone(), id));
-    one_less(&mut seats.per_user, (user.clone(), product.clone()));
+    if one_less(&mut seats.per_user, (user.clone(), product.clone())) {
+        let users = seats.users_of.get(product).map_or(0, |users| users.saturating_sub(1));
+        if users == 0 {
+            seats.users_of.remove(product);
+        } else {
+            seats.users_of.insert(product.clone(), users);
+        }
+    }
     one_less(&mut seats.per_address, (product.clone(), address.clone()));
 }
 
-fn one_less(counts: &mut Map<(Name, Name), u32>, key: (Name, Name)) {
-    if let Some(count) = counts.get_mut(&key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(&key);
-        }
+/// Counts one down; whether it was the last.
+fn one_less(counts: &mut Map<(Name, Name), u32>, key: (Name, Name)) -> bool {
+    let Some(count) = counts.get_mut(&key) else { return false };
+    *count -= 1;
+    let last = *count == 0;
+    if last {
+        counts.remove(&key);
     }
+    last
 }
 
 impl Seats {

@@ -232,8 +232,9 @@ pub(super) fn decide(
 
 /// Whose lists, limits and reservations hold for a user: its own, and its groups'.
 #[must_use]
-pub fn principals(_state: &State, user: &Name) -> Vec<Principal> {
-    vec![Principal::User(user.clone())]
+pub fn principals(state: &State, user: &Name) -> Vec<Principal> {
+    let groups = state.groups_of.get(user).into_iter().flatten().cloned().map(Principal::Group);
+    std::iter::once(Principal::User(user.clone())).chain(groups).collect()
 }
 
 /// The names that two sets have in common: whether there is any.

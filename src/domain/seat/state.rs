@@ -75,6 +75,8 @@ pub struct Seats {
     pub of_user: Set<(Name, u64)>,
     /// How many sessions and places a user has of a type.
     pub per_user: Map<(Name, Name), u32>,
+    /// How many users have sessions or places of a type.
+    pub users_of: Map<Name, u64>,
     /// How many sessions and places an address has of a type.
     pub per_address: Map<(Name, Name), u32>,
     /// When sessions and places end.

@@ -3,7 +3,8 @@
 //! A file is a story told to one fresh cluster. Blocks end with `===`; in a block the request stands above `---`. A line
 //! `@ TIME` before a request sets the clock, `# ` begins a comment. Requests come from the administrator unless they
 //! say `Authorization:` themselves. What is random is written as what it is: `TOKEN`, and in a request `TOKEN` stands
-//! for the last one that was answered, `LICENSE` for a document that the test's own issuer signed.
+//! for the last one that was answered, `LICENSE(STACK)` for a document that the test's own issuer signed, and
+//! `SIGNED(FORMAT CLAIM; CLAIM)` for one of another format, `FUNCTION1` for the first function that was started.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,6 +14,7 @@ use hyper::header::HeaderName;
 use quartermaster::domain::license::Format;
 use quartermaster::domain::time::Moment;
 use quartermaster::domain::trust::Algorithm;
+use quartermaster::signing::FORMATS;
 use quartermaster::signing::claims::ClaimsFile;
 use quartermaster::signing::keys::SigningKey;
 
@@ -21,10 +23,13 @@ use super::fixture::{BEGIN, Cluster, PASSWORD, basic, stamp};
 const ISSUER: &str = include_str!("../../dialects/issuer.pem");
 
 #[test]
-fn every_transcript_of_our_own_api_still_reads_the_same() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialects/native");
-    let mut files: Vec<_> =
-        std::fs::read_dir(folder).expect("is there").map(|entry| entry.expect("reads").path()).collect();
+fn every_transcript_still_reads_the_same() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialects");
+    let entries = |folder: &Path| -> Vec<_> {
+        std::fs::read_dir(folder).expect("is there").map(|entry| entry.expect("reads").path()).collect()
+    };
+    let folders = entries(&folder).into_iter().filter(|path| path.is_dir());
+    let mut files: Vec<_> = folders.flat_map(|folder| entries(&folder)).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
     files.sort();
     assert!(!files.is_empty(), "there are no transcripts");
@@ -36,7 +41,7 @@ fn every_transcript_of_our_own_api_still_reads_the_same() {
 
 async fn check(file: &Path) {
     let wanted = std::fs::read_to_string(file).expect("is text");
-    let mut teller = Teller { cluster: Cluster::new(), token: String::new() };
+    let mut teller = Teller { cluster: Cluster::new(), token: String::new(), functions: Vec::new() };
     let mut found = String::new();
     for block in wanted.split_inclusive("===\n") {
         found.push_str(&teller.tell(block.strip_suffix("===\n").unwrap_or(block)).await);
@@ -61,6 +66,7 @@ async fn check(file: &Path) {
 struct Teller {
     cluster: Cluster,
     token: String,
+    functions: Vec<String>,
 }
 
 impl Teller {
@@ -78,6 +84,7 @@ impl Teller {
             }
         }
         let (method, target) = lines.next().and_then(|line| line.split_once(' ')).expect("begins with METHOD TARGET");
+        let target = self.filled(target);
         let mut headers = HeaderMap::new();
         for line in lines.by_ref().take_while(|line| !line.is_empty()) {
             let (name, value) = line.split_once(": ").expect("is a header");
@@ -98,7 +105,7 @@ impl Teller {
             Some(_) => {}
         }
         let body = self.filled(&lines.collect::<Vec<_>>().join("\n"));
-        let (reply, text) = self.cluster.ask(method, target, headers, &body).await;
+        let (reply, text) = self.cluster.ask(method, &target, headers, &body).await;
         let mut told = format!("{request}---\n{}\n", reply.status.as_u16());
         for (name, value) in &reply.headers {
             writeln!(told, "{name}: {}", value.to_str().expect("is text")).expect("a string takes it");
@@ -109,6 +116,9 @@ impl Teller {
     /// A request with what the story has brought about.
     fn filled(&mut self, text: &str) -> String {
         let mut text = text.replace("TOKEN", &self.token);
+        for (number, key) in (1..).zip(&self.functions) {
+            text = text.replace(&format!("FUNCTION{number}"), key);
+        }
         if text.contains("PUBLIC_KEY") {
             text = text.replace("PUBLIC_KEY", &public_key().replace('\n', "\\n"));
         }
@@ -117,12 +127,27 @@ impl Teller {
             let stack = text[begin + 8..end].to_owned();
             text.replace_range(begin..=end, &license(&stack));
         }
+        while let Some(begin) = text.find("SIGNED(") {
+            let end = begin + text[begin..].find(')').expect("is closed");
+            let signed = signed(&text[begin + 7..end]);
+            text.replace_range(begin..=end, signed.trim_end());
+        }
         text
     }
 
     /// A reply without what is random.
     fn hidden(&mut self, text: &str) -> String {
-        let Some(begin) = text.find("\"qm_") else { return text.to_owned() };
+        let known = "\"functionKey\":\"";
+        for (at, _) in text.match_indices(known) {
+            let key = text[at + known.len()..].split('"').next().expect("is closed").to_owned();
+            if !self.functions.contains(&key) {
+                self.functions.push(key);
+            }
+        }
+        let numbered = (1..).zip(&self.functions);
+        let text =
+            numbered.fold(text.to_owned(), |text, (number, key)| text.replace(key, &format!("FUNCTION{number}")));
+        let Some(begin) = text.find("\"qm_") else { return text };
         let end = begin + 1 + text[begin + 1..].find('"').expect("is closed");
         self.token = text[begin + 1..end].to_owned();
         text.replace(&self.token, "TOKEN")
@@ -144,6 +169,15 @@ pub(super) fn license(words: &str) -> String {
     );
     let claims = ClaimsFile::parse(&claims).expect("are claims");
     quartermaster::signing::sign(Format::Native, &key, claims, Moment(BEGIN)).expect("can be signed")
+}
+
+/// A document of `FORMAT CLAIM; CLAIM`, the claims in TOML.
+pub(super) fn signed(words: &str) -> String {
+    let (format, claims) = words.split_once(' ').expect("a format and claims");
+    let format = FORMATS.iter().find(|(name, _)| *name == format).expect("is a format").1;
+    let claims = ClaimsFile::parse(&claims.replace("; ", "\n")).expect("are claims");
+    let key = SigningKey::from_pem(ISSUER).expect("is a key");
+    quartermaster::signing::sign(format, &key, claims, Moment(BEGIN)).expect("can be signed")
 }
 
 #[test]

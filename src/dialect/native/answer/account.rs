@@ -10,10 +10,12 @@ use super::{Asked, Result, bad_body, done, missing};
 use crate::access::password;
 use crate::dialect::login::{self, TokenWish};
 use crate::dialect::reply::Reply;
+use crate::domain::account_license;
 use crate::domain::intent::Command;
 use crate::domain::name::{Name, Set};
 use crate::domain::state::State;
 use crate::domain::user::{Credential, Right, Role, Token, TokenKind, User, UserCommand};
+use crate::replica::Consistency;
 
 /// How long an API token is good when nobody says: a year.
 const TOKEN_TTL_MS: u64 = 365 * 24 * 3_600_000;
@@ -82,8 +84,15 @@ async fn login(call: &mut Asked) -> Result {
     };
     let (token, made) = login::make_token(&call.cx, &call.head, caller.actor, &wanted).await?;
     let expires = time(made.expires);
-    let answer = wire::LoginAnswer { token, token_id: made.id, username: made.user.to_string(), expires };
+    let here = call.cx.replica.view(Consistency::Stale, call.head.deadline).await?;
+    let notices = told(&here.state);
+    let answer = wire::LoginAnswer { token, token_id: made.id, username: made.user.to_string(), expires, notices };
     Ok(Reply::ok(&answer).with("cache-control", "no-store"))
+}
+
+/// What licenses say to whoever logs in.
+fn told(state: &State) -> Vec<String> {
+    account_license::notices(state).iter().map(ToString::to_string).collect()
 }
 
 async fn logout(call: &mut Asked) -> Result {
@@ -110,6 +119,7 @@ fn who_am_i(call: &Asked) -> Result {
         groups: groups_of(&call.view().state, &caller.actor.user),
         rights: caller.rights.iter().map(|right| right.name()).collect(),
         slave: caller.slave.as_ref().map(ToString::to_string),
+        notices: told(&call.view().state),
     }))
 }
 

@@ -151,6 +151,17 @@ fn term(term: &Term) -> wire::Term {
             features: words(&meter.features),
             sourcetypes: words(&meter.sourcetypes),
         },
+        Term::Accounts(grant) => wire::Term::Accounts {
+            accounts: grant.seats,
+            soft_accounts: grant.soft_seats,
+            hard_expiration: grant.hard_expiration,
+            hard_delete: grant.hard_delete,
+            notice: grant.notice.to_string(),
+            notice_on_expire: grant.notice_on_expire.to_string(),
+        },
+        Term::SeatLimits(limits) => {
+            wire::Term::Limits { limits_of: limits.product.to_string(), users: limits.users, legal_holds: limits.holds }
+        }
         Term::Seats(grant) => wire::Term::Seats {
             seats: grant.product.to_string(),
             description: grant.description.to_string(),

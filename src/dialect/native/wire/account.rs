@@ -43,6 +43,8 @@ pub struct LoginAnswer {
     pub username: String,
     /// When it ends.
     pub expires: Option<String>,
+    /// What licenses say to whoever logs in: notices of those that count, and of those that have ended.
+    pub notices: Vec<String>,
 }
 
 /// Who a credential belongs to.
@@ -62,6 +64,8 @@ pub struct Identity {
     pub rights: Vec<&'static str>,
     /// The one slave that it may report for.
     pub slave: Option<String>,
+    /// What licenses say to whoever logs in.
+    pub notices: Vec<String>,
 }
 
 /// Asks for a user.

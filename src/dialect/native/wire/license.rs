@@ -108,6 +108,30 @@ pub enum Term {
         /// From how many bytes on, if it is.
         audit_threshold_bytes: u64,
     },
+    /// People who may have an account.
+    Accounts {
+        /// How many.
+        accounts: u64,
+        /// How many more before the limit holds.
+        soft_accounts: u64,
+        /// Whether people are shut out when the license ends.
+        hard_expiration: bool,
+        /// Whether it can never be added again once it was removed.
+        hard_delete: bool,
+        /// What whoever logs in is told.
+        notice: String,
+        /// What whoever logs in is told when the license has ended.
+        notice_on_expire: String,
+    },
+    /// What is limited of a seat type beside seats and workers.
+    Limits {
+        /// The seat type.
+        limits_of: String,
+        /// Most users that hold a seat or wait for one at once.
+        users: Option<u64>,
+        /// Most legal holds at once.
+        legal_holds: Option<u64>,
+    },
 }
 
 /// A license group.
