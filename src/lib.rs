@@ -3,6 +3,8 @@
 
 /// Credentials into actors: passwords, tokens, lock-out, rights.
 pub mod access;
+/// The slave agent: measures what is appended to files, and has each byte counted once.
+pub mod agent;
 /// The load generator that both sides of a comparison are measured with.
 pub mod bench;
 /// The command line: one file a noun.

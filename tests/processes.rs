@@ -1,5 +1,7 @@
 //! Tests of real processes: nodes on loopback, killed, damaged, joined, lied to. Nothing survives a test.
 
+#[path = "processes/agent.rs"]
+mod agent;
 #[path = "processes/api.rs"]
 mod api;
 #[path = "processes/curl.rs"]

@@ -10,11 +10,15 @@ import threading
 import time
 from pathlib import Path
 
+import agents
 import local
 import usage
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOAD_SECONDS = 3.0
+AGENTS = 6  # of the slaves; the others report what this script measured
+# what agents watch besides logs that grow: source trees that lie still
+TREES = ("src", "tests", "docs", "/usr/include", "/usr/share/perl", "/usr/lib/python3", "/usr/share/doc")
 
 
 def human(size):
@@ -70,6 +74,57 @@ def report_all(cluster, fleet, rounds):
                 bar(done, total, began)
 
 
+class Agents:
+    """Slaves that real agents report for: logs that grow and turn over, and source trees."""
+
+    def __init__(self, cluster, fleet, folder):
+        agents.report_often(cluster)
+        self.slaves, self.all = fleet.hand_over(AGENTS), []
+        trees = [path for path in (PROJECT / tree for tree in TREES) if path.is_dir()]
+        for number, slave in enumerate(self.slaves):
+            where, mine = Path(folder) / "agents" / slave.host, trees[number::AGENTS]
+            self.all.append(agents.Agent(cluster, where, slave.guid, slave.host, mine, seed=number))
+            self.all[-1].start()
+        self.write()
+
+    def write(self):
+        for agent in self.all:
+            agent.logs.start()
+
+    def settle(self):
+        """Stops the writing, and waits until every byte of every agent's files is counted."""
+        for agent in self.all:
+            agent.logs.stop()
+        for agent in self.all:
+            agent.settled()
+        self.note()
+        turns = sum(sum(agent.logs.turns.values()) for agent in self.all)
+        local.say(f"{len(self.all)} agents: every byte of their files is counted, after {turns} rotations")
+
+    def note(self):
+        """What each has had counted, for the sums."""
+        for slave, agent in zip(self.slaves, self.all):
+            slave.bytes = (agent.status() or {}).get("counted_bytes", 0)
+
+    def kill_one(self):
+        victim = self.all[0]
+        victim.kill()
+        local.say(f"killed the agent of {victim.host} with -9; it starts again")
+        victim.start()
+
+    def stop(self):
+        for agent in self.all:
+            agent.logs.stop()
+        for agent in self.all:
+            agent.stop()
+
+    def end(self):
+        """Whatever happened: nothing of them runs afterwards."""
+        for agent in self.all:
+            agent.logs.stop()
+            agent.kill()
+
+
 def check(cluster, fleet, when):
     """Every node's pool numbers against the measured bytes, and all digests against each other."""
     seq, digest = local.wait_alike(cluster)
@@ -105,7 +160,8 @@ def leader_of(cluster):
     return next(node for node in cluster["nodes"] if node["id"] == leader)
 
 
-def kill_leader_under_load(cluster, fleet):
+def kill_leader_under_load(cluster, fleet, crew):
+    crew.write()
     stop, problems = threading.Event(), []
     reporters = [usage.Reporter(cluster, first=index) for index in range(6)]
     threads = load(cluster, fleet, stop, reporters, problems)
@@ -118,6 +174,7 @@ def kill_leader_under_load(cluster, fleet):
     local.reap()
     local.say(f"killed the leader, {victim['name']}, with -9 while {len(threads)} clients report")
     time.sleep(LOAD_SECONDS)
+    crew.kill_one()
     local.say(f"{victim['name']} starts again")
     local.wait_ready(victim, local.start(victim))
     time.sleep(LOAD_SECONDS)
@@ -126,13 +183,14 @@ def kill_leader_under_load(cluster, fleet):
         thread.join(timeout=90)
     if problems or any(thread.is_alive() for thread in threads):
         raise problems[0] if problems else local.Problem("a client still waits for an answer")
+    crew.settle()
     counted = sum(reporter.acknowledged for reporter in reporters)
     again = sum(reporter.duplicates for reporter in reporters)
     gap = max(reporter.longest_gap for reporter in reporters)
     local.say(f"{counted} reports acknowledged, {again} of them sent twice and counted once, longest wait {gap:.2f} s")
 
 
-def screen(cluster, fleet, folder):
+def screen(cluster, fleet, folder, crew):
     """One screen: where it is, who may in, what to try."""
     node, admin = cluster["nodes"][0], cluster["admin"]
     other = cluster["nodes"][-1]
@@ -148,6 +206,7 @@ def screen(cluster, fleet, folder):
         f"  {curl} {other['api']}/api/v1/pools/web",
         f"  {curl} '{node['api']}/api/v1/usage/days?by=sourcetype'",
         f"  {curl} '{node['api']}/api/v1/journal?after=0&limit=5'",
+        f"  {os.environ['QUARTERMASTER_BIN']} agent status --state-dir {crew.all[0].state}",
         f"  kill -9 {leader_of(cluster)['pid']}     # the leader; the others go on",
         f"  scripts/cluster up --dir {folder}     # starts again what was killed",
         "",
@@ -181,7 +240,7 @@ def main():
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = options.dir or tempfile.mkdtemp(prefix="quartermaster-demo-")
-    cluster = None
+    cluster = crew = None
     try:
         cluster = begin(folder, quiet_zone() if options.once else "UTC")
         local.say("3/4  measuring log files and source trees, and reporting them")
@@ -189,14 +248,18 @@ def main():
         print(f"    {len(files)} files, {human(sum(size for _, size, _ in files))}", file=sys.stderr)
         fleet = usage.Fleet(files)
         make_pools(cluster, fleet)
+        crew = Agents(cluster, fleet, folder)
         report_all(cluster, fleet, rounds=max(1, len(files) // (usage.ROWS * usage.SLAVES)))
         local.say("4/4  checking")
+        crew.settle()
         check(cluster, fleet, "after the first reports")
         if options.once:
-            kill_leader_under_load(cluster, fleet)
+            kill_leader_under_load(cluster, fleet, crew)
             check(cluster, fleet, "after the leader was killed and came back")
+            crew.stop()
         else:
-            screen(cluster, fleet, folder)
+            screen(cluster, fleet, folder, crew)
+            crew.write()
             run_until_stopped(cluster, fleet)
     except local.Problem as problem:
         print(f"error: {problem}", file=sys.stderr)
@@ -207,6 +270,8 @@ def main():
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     finally:
+        if crew:
+            crew.end()
         if cluster:
             local.say("stopping")
             local.stop_all(cluster["nodes"])

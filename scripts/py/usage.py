@@ -78,11 +78,21 @@ class Fleet:
         names = [name for name, _, count in POOLS for _ in range(count)]
         names += [AUTOMATIC] * (SLAVES - len(names))
         self.slaves = [Slave(number, name) for number, name in enumerate(names)]
+        self.measured = []  # slaves that an agent measures and reports for
         self.files = itertools.cycle(files)
         self.lock = threading.Lock()
 
+    def hand_over(self, count):
+        """The last slaves, for agents to report for; their bytes still belong to the sums."""
+        self.measured = self.slaves[-count:]
+        del self.slaves[-count:]
+        return self.measured
+
+    def everyone(self):
+        return self.slaves + self.measured
+
     def members(self, pool):
-        return [slave.guid for slave in self.slaves if slave.pool == pool]
+        return [slave.guid for slave in self.everyone() if slave.pool == pool]
 
     def next_report(self, slave, rows=ROWS):
         with self.lock:
@@ -92,7 +102,7 @@ class Fleet:
     def expected(self):
         """Bytes by pool."""
         sums = collections.Counter({name: 0 for name, _, _ in POOLS})
-        for slave in self.slaves:
+        for slave in self.everyone():
             sums[slave.pool] += slave.bytes
         return dict(sums)
 
@@ -151,7 +161,7 @@ def differences(cluster, fleet):
         api = local.login(node["api"], cluster["ca_file"], cluster["admin"])
         for name, size in expected.items():
             pool = api.get(f"pools/{name}")
-            slaves = {slave.guid: slave.bytes for slave in fleet.slaves if slave.pool == name and slave.bytes}
+            slaves = {slave.guid: slave.bytes for slave in fleet.everyone() if slave.pool == name and slave.bytes}
             said = {guid: used for guid, used in pool["slaves_used_bytes"].items() if used}
             if pool["used_bytes"] != size:
                 wrong.append(f"{node['name']}: pool {name} has {pool['used_bytes']} bytes, measured {size}")

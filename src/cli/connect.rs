@@ -7,17 +7,18 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Failure, ask};
+use crate::agent::AgentSettings;
 use crate::client::{Client, ClientConfig, Credential};
 
-/// The default of `--addr`: a node on this machine.
+/// Who is asked without `--addr`: a node on this machine.
 const ADDR: &str = "https://127.0.0.1:8089";
 
 /// Where the cluster is and who asks.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Client options")]
 pub(super) struct ClientOptions {
-    /// Nodes of the cluster; the next one is asked when one does not answer
-    #[arg(long, global = true, env = "QUARTERMASTER_ADDR", value_name = "URL[,URL…]", value_delimiter = ',', default_value = ADDR)]
+    /// Nodes of the cluster; the next one is asked when one does not answer [default: https://127.0.0.1:8089]
+    #[arg(long, global = true, env = "QUARTERMASTER_ADDR", value_name = "URL[,URL…]", value_delimiter = ',')]
     addr: Vec<String>,
     /// Certificates in PEM that the nodes' must come from [default: the system's]
     #[arg(long, global = true, env = "QUARTERMASTER_CA", value_name = "FILE")]
@@ -52,9 +53,27 @@ impl ClientOptions {
         self.timeout
     }
 
+    /// These options, and where they say nothing, what an agent's file says.
+    pub(super) fn over(&self, file: &AgentSettings) -> ClientOptions {
+        let given = self.clone();
+        let own_credential = given.user.is_some() || given.password_file.is_some() || given.token_file.is_some();
+        let under = |path: &Option<PathBuf>| path.clone().filter(|_| !own_credential);
+        ClientOptions {
+            addr: if given.addr.is_empty() { file.addr.clone() } else { given.addr },
+            ca: given.ca.or_else(|| file.ca.clone()),
+            user: given.user.or_else(|| file.user.clone().filter(|_| !own_credential)),
+            password_file: given.password_file.or_else(|| under(&file.password_file)),
+            token_file: given.token_file.or_else(|| under(&file.token_file)),
+            timeout: given.timeout,
+        }
+    }
+
     fn client(&self, credential: Credential) -> Result<Client, Failure> {
         let ca_pem = self.ca_pem()?;
-        let nodes = self.addr.iter().filter(|node| !node.trim().is_empty()).cloned().collect();
+        let mut nodes: Vec<String> = self.addr.iter().filter(|node| !node.trim().is_empty()).cloned().collect();
+        if nodes.is_empty() {
+            nodes.push(ADDR.to_owned());
+        }
         let config = ClientConfig { nodes, ca_pem, credential, timeout: Some(self.timeout), ..ClientConfig::default() };
         Ok(Client::new(config)?)
     }

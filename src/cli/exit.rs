@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::agent::AgentError;
 use crate::client::{Attempt, ClientError};
 use crate::config::ConfigError;
 use crate::identity::IdentityError;
@@ -227,6 +228,15 @@ impl From<SignProblem> for Failure {
             SignProblem::FormatNotBuilt(_) | SignProblem::WrongKey { .. } | SignProblem::Claims(_) => {
                 Failure::usage(problem.to_string())
             }
+        }
+    }
+}
+
+impl From<AgentError> for Failure {
+    fn from(error: AgentError) -> Failure {
+        match error {
+            AgentError::Failed(why) => Failure::failed(why),
+            AgentError::Client(error) => error.into(),
         }
     }
 }

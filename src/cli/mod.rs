@@ -1,6 +1,7 @@
 //! The command line: one file a noun. Data goes to standard output, words about it to standard error, and the exit code
 //! says what happened.
 
+mod agent;
 mod ask;
 mod bench;
 mod cluster;
@@ -62,6 +63,8 @@ pub struct Cli {
 enum Command {
     /// Run a node
     Serve(Box<serve::Serve>),
+    /// Measure files and report what is appended to them
+    Agent(Box<agent::AgentCommand>),
     /// Is the cluster well? Exit code 0 if so, 5 if not
     Status(status::Status),
     /// Make, join and change a cluster
@@ -140,6 +143,9 @@ impl Cli {
             return serve.run();
         }
         let context = Context { client, out: Output::new(output) };
+        if let Command::Agent(agent) = command {
+            return agent.run(&context);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -159,6 +165,7 @@ impl Cli {
 async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Serve(serve) => serve.run(),
+        Command::Agent(agent) => agent.run(context),
         Command::Status(status) => status.run(context).await,
         Command::Cluster(command) => command.run(context).await,
         Command::License(command) => command.run(context).await,

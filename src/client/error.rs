@@ -86,6 +86,33 @@ impl ClientError {
     }
 }
 
+impl ClientError {
+    /// Whether a write may have been done all the same: its answer was lost, or makes no sense. After every other error
+    /// it surely was not.
+    #[must_use]
+    pub const fn may_have_been_done(&self) -> bool {
+        matches!(self, ClientError::Unknown { .. } | ClientError::Strange { .. })
+    }
+
+    /// When the cluster asked to be tried again.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            ClientError::NotServed { retry_after, .. } | ClientError::Refused { retry_after, .. } => *retry_after,
+            ClientError::Config(_)
+            | ClientError::NoNode { .. }
+            | ClientError::Unknown { .. }
+            | ClientError::Strange { .. } => None,
+        }
+    }
+
+    /// Whether the credential was refused.
+    #[must_use]
+    pub const fn is_denied(&self) -> bool {
+        matches!(self, ClientError::Refused { status: 401 | 403, .. })
+    }
+}
+
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -17,10 +17,43 @@
 //!   for `ClientConfig::attempt_timeout`, it goes to the next one, until `ClientConfig::timeout` is over.
 //! * Every write carries an `Idempotency-Key`, the same on each try, so that a write whose answer was lost is done once.
 //! * An answer that names a time to come back (`Retry-After`) is not asked again before.
-//! * `ClientError::Unknown` is the only error after which a write may have been done.
+//! * [`ClientError::may_have_been_done`] tells "surely not done" from "unknown".
+//!
+//! A slave reports like this. The sequence makes each report count once, so after any error, and after a crash, the same
+//! report goes again under the same sequence; a slave that forgot its sequences begins a new epoch.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), quartermaster::client::ClientError> {
+//! use quartermaster::client::{Client, ClientConfig, Credential, Pace, Report, Row, Secret};
+//!
+//! let mut config = ClientConfig::new(["https://n1:8089", "https://n2:8089", "https://n3:8089"]);
+//! config.credential = Credential::Bearer(Secret::new("a token, read from a file"));
+//! let client = Client::new(config)?.begin_anywhere();
+//! let mut pace = Pace::default();
+//! for sequence in 1.. {
+//!     let report = Report {
+//!         slave: "6A4D2A0C-…".to_owned(),
+//!         epoch: Some("drawn when the sequences began".to_owned()),
+//!         sequence: Some(sequence),
+//!         rows: vec![Row { bytes: 1_234, sourcetype: Some("syslog".to_owned()), ..Row::default() }],
+//!         ..Report::default()
+//!     };
+//!     loop {
+//!         let answer = client.report(std::slice::from_ref(&report)).await;
+//!         tokio::time::sleep(pace.after(&answer)).await;
+//!         if answer.is_ok_and(|answer| answer.results[0].is_counted()) {
+//!             break;
+//!         }
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! `quartermaster agent` is this loop with a spool behind it.
 
 mod error;
 mod journal;
+mod pace;
 mod request;
 mod send;
 mod tls;
@@ -38,6 +71,7 @@ use reqwest::Url;
 
 pub use error::{ApiError, Attempt, ClientError};
 pub use journal::Journal;
+pub use pace::Pace;
 pub use request::{Reply, Request};
 pub use send::ANSWER_BYTES;
 pub use usage::{Acknowledged, Report, ReportResult, Row};
@@ -175,6 +209,14 @@ impl Client {
     #[must_use]
     pub fn nodes(&self) -> Vec<String> {
         self.inner.nodes.iter().map(shown).collect()
+    }
+
+    /// The same client, which begins with a node drawn by lot: many clients with one list do not crowd its first node.
+    #[must_use]
+    pub fn begin_anywhere(self) -> Client {
+        let drawn = usize::from(uuid::Uuid::new_v4().as_bytes()[0]);
+        self.prefer(drawn % self.inner.nodes.len());
+        self
     }
 
     /// The same client that asks only one of its nodes.

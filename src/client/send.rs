@@ -210,7 +210,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Between half of `pause` and all of it, so that clients of a failed node do not come back in step.
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     let random = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
     pause / 2 + pause * random / 512
 }

@@ -30,6 +30,7 @@ use crate::replica::verify::Verified;
 use crate::replica::{Cluster, Options, Pace, Phase, Replica, Timing};
 
 pub use join::join;
+pub use logging::start as start_logging;
 use signals::Signal;
 
 /// The file whose lock says that a node uses the directory.
@@ -73,7 +74,7 @@ pub fn verify(data_dir: &Path, seen: impl FnMut(u64, u64)) -> Result<Verified, N
 /// # Errors
 /// When it cannot start, or fails; why it stays down is in the error.
 pub fn run(config: NodeConfig) -> Result<(), NodeError> {
-    logging::start(&config)?;
+    logging::start(&config.log, config.log_format)?;
     let _lock = lock(&config.data_dir)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(REQUEST_THREADS);
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -46,8 +46,8 @@ const OWNERS: [(&str, &str); 6] = [
 const VENDORS: [&str; 6] = ["splunk", "elasticsearch", "elastic", "redis", "immuta", "nuix"];
 
 /// The rooms that must not know a vendor.
-const NEUTRAL: [&str; 9] =
-    ["codec", "domain", "projection", "store", "identity", "replica", "access", "http", "client"];
+const NEUTRAL: [&str; 10] =
+    ["codec", "domain", "projection", "store", "identity", "replica", "access", "http", "client", "agent"];
 
 /// Where a neutral room names a vendor all the same (ADR 0012): a built-in grant is made by an event, so its kind must
 /// have a name in the log, and the groups that come with it too.

@@ -1,0 +1,149 @@
+//! Copies that rotation makes: `app.log` is copied to `app.log.1` and then cut off. The copy is no new bytes, but what
+//! was appended after the last look at the original is only there.
+//!
+//! A copy lies beside its original, is named after it, and begins with the same bytes.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::book::{Book, Tracked};
+use super::draft::Draft;
+use super::file::{self, FileId};
+use super::held::Held;
+use super::walk::Found;
+
+/// Shorter than this, in bytes, a file says too little to tell its copy from a coincidence.
+const LEAST_HEAD: u64 = 32;
+
+/// Known files by their directory.
+pub(super) type Originals = BTreeMap<PathBuf, Vec<FileId>>;
+
+/// What a new file is to a known one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kin {
+    /// It repeats the beginning of one that is still there.
+    CopyOf(FileId),
+    /// It took the place of one that is gone, and holds what is counted up to this offset.
+    Continues(u64),
+}
+
+/// The files of the book by directory; none when nobody asks.
+pub(super) fn by_directory(book: &Book, nobody_asks: bool) -> Originals {
+    let mut originals = Originals::new();
+    if !nobody_asks {
+        book.files.iter().for_each(|(id, tracked)| add(&mut originals, *id, tracked));
+    }
+    originals
+}
+
+/// A file that others may be copies of.
+pub(super) fn add(originals: &mut Originals, id: FileId, tracked: &Tracked) {
+    if tracked.mark.head.length >= LEAST_HEAD
+        && let Some(directory) = tracked.origin().parent()
+    {
+        originals.entry(directory.to_owned()).or_default().push(id);
+    }
+}
+
+/// Whether `name` is made from `original`: `app.log` gives `app.log.1`, `app.log-2026`, `app-2026.log`.
+fn is_named_after(name: &OsStr, original: &OsStr) -> bool {
+    let (name, original) = (name.as_bytes(), original.as_bytes());
+    let stem = match original.iter().rposition(|byte| *byte == b'.') {
+        Some(dot) if dot > 0 => &original[..dot],
+        _ => original,
+    };
+    name != original && name.starts_with(stem)
+}
+
+fn name(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
+}
+
+/// Copies of a file that has just been cut off: those that nobody has counted.
+pub(super) fn of(draft: &Draft<'_>, id: FileId, before: &Tracked) -> io::Result<Vec<(FileId, PathBuf, File)>> {
+    let mut copies = Vec::new();
+    let Some(directory) = before.origin().parent().filter(|_| before.mark.head.length >= LEAST_HEAD) else {
+        return Ok(copies);
+    };
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let Some(about) = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file) else { continue };
+        let copy = FileId::of(&about);
+        if copy == id || !is_named_after(name(&path), name(before.origin())) {
+            continue;
+        }
+        let Ok(file) = file::open(&path) else { continue };
+        let size = file.metadata()?.len();
+        // what was compared with the original while that was there need not be compared again; what is followed as a file
+        // of its own is counted, unless its place was given to another file
+        let (compared, counted) = match draft.known(copy) {
+            Some(tracked) if tracked.mark.is_of(&file)? => (tracked.copy_of == Some(id), tracked.copy_of != Some(id)),
+            Some(_) | None => (false, false),
+        };
+        if counted {
+            continue;
+        }
+        let repeats = if size >= before.mark.offset {
+            before.mark.is_in(&file, size)?
+        } else {
+            compared || before.mark.begins_with(&file, size)?
+        };
+        if repeats {
+            copies.push((copy, path, file));
+        }
+    }
+    Ok(copies)
+}
+
+/// Whether a new file is a copy of a known one, or continues it.
+pub(super) fn kin(
+    draft: &Draft<'_>,
+    held: &Held,
+    found: &Found,
+    file: &File,
+    originals: &Originals,
+) -> io::Result<Option<Kin>> {
+    let beside = found.path.parent().and_then(|directory| originals.get(directory)).map_or(&[][..], Vec::as_slice);
+    for id in beside.iter().copied().filter(|id| !draft.cut.contains(id)) {
+        let Some(original) = draft.known(id) else { continue };
+        let named_after = is_named_after(name(&found.path), name(original.origin()));
+        let size = file.metadata()?.len();
+        if !draft.present.contains(&id) {
+            let takes_its_place = named_after || name(&found.path) == name(original.origin());
+            if takes_its_place && original.mark.is_in(file, size)? {
+                return Ok(Some(Kin::Continues(original.mark.offset)));
+            }
+        } else if named_after
+            && let Some(live) = held.reader(id, original.path())?
+            && file::is_prefix(file, &live)?
+        {
+            return Ok(Some(Kin::CopyOf(id)));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_named_after_its_original() {
+        for (name, original, after) in [
+            ("app.log.1", "app.log", true),
+            ("app.log-20261125", "app.log", true),
+            ("app-20261125.log", "app.log", true),
+            ("app.log", "app.log", false),
+            ("app.log", "app.log.1", true),
+            ("other.log", "app.log", false),
+            (".bashrc.old", ".bashrc", true),
+            ("b", ".bashrc", false),
+        ] {
+            assert_eq!(is_named_after(OsStr::new(name), OsStr::new(original)), after, "{name} {original}");
+        }
+    }
+}
