@@ -42,7 +42,19 @@ Claims of the immuta format:
 Claims of the nuix format:
   shortname       required, and count; workers (0), description, canChooseWorkers (true), audited (false),
                   auditThreshold (bytes), expiry (never; RFC 3339 or milliseconds), concurrentUserLimit,
-                  legalHoldHoldCountLimit, id (drawn), issued (now)";
+                  legalHoldHoldCountLimit, id (drawn), issued (now)
+
+Claims of --format splunk, in its own names; only quota is required:
+  type            such as \"enterprise\", the default, or \"fixed-sourcetype\"
+  group_id        the group of the stack when absent
+  stack_id        the type's own stack when absent
+  quota           as above
+  max_violations  5 when absent, within window_period days, 30 when absent
+  label, guid     texts; drawn when absent
+  creation_time   seconds since 1970 or RFC 3339; now when absent
+  expiration_time the same; absent: never
+  features, sourcetypes
+                  as above";
 
 const ADD_EXAMPLES: &str = "\
 Examples:

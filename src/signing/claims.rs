@@ -125,6 +125,21 @@ impl Fields {
         }
     }
 
+    /// A time in whole seconds since 1970, or in RFC 3339.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn seconds(&mut self, field: &'static str) -> Result<Option<Moment>, LicenseProblem> {
+        if !self.map.get(field).is_some_and(Value::is_number) {
+            return self.moment(field);
+        }
+        let value = self.take(field).unwrap_or_default();
+        match value.as_u64().and_then(|seconds| seconds.checked_mul(1_000)) {
+            Some(ms) => Ok(Some(Moment(ms))),
+            None => Err(bad(field, format!("whole seconds since 1970 are needed, and this is {value}"))),
+        }
+    }
+
     /// A whole number within `most`.
     ///
     /// # Errors

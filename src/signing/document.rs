@@ -3,7 +3,7 @@
 
 use super::compact::Envelope;
 use super::keys::PublicKey;
-use super::{DOCUMENT_BYTES, LicenseProblem, immuta, native, nuix};
+use super::{DOCUMENT_BYTES, LicenseProblem, immuta, native, nuix, splunk};
 use crate::domain::license::{Format, License};
 use crate::domain::name::{Map, Name};
 use crate::domain::trust::{Algorithm, TrustedKey};
@@ -17,6 +17,8 @@ pub enum Document {
     Immuta(Envelope),
     /// Nuix' license.
     Nuix(Envelope),
+    /// Splunk's XML.
+    Splunk(Box<splunk::Envelope>),
 }
 
 /// Which key a document says it was signed by.
@@ -54,6 +56,9 @@ impl Document {
         if start.starts_with(native::BEGIN) {
             return native::Envelope::of(text).map(Document::Native);
         }
+        if start.starts_with('<') {
+            return splunk::Envelope::of(text).map(|envelope| Document::Splunk(Box::new(envelope)));
+        }
         if let Some(envelope) = Envelope::of(immuta::NAME, text) {
             return envelope.map(Document::Immuta);
         }
@@ -70,6 +75,7 @@ impl Document {
             Document::Native(_) => Format::Native,
             Document::Immuta(_) => Format::Immuta,
             Document::Nuix(_) => Format::Nuix,
+            Document::Splunk(_) => Format::Splunk,
         }
     }
 

@@ -13,6 +13,7 @@ pub mod native;
 mod nuix;
 mod pem;
 pub mod quantity;
+mod splunk;
 
 use crate::domain::license::{Format, License};
 use crate::domain::name::{Map, Name};
@@ -151,7 +152,8 @@ pub fn sign(format: Format, key: &SigningKey, claims: ClaimsFile, now: Moment) -
         Format::Native => native::sign(key, claims, now),
         Format::Immuta => immuta::sign(key, claims, now),
         Format::Nuix => nuix::sign(key, claims, now),
-        Format::Splunk | Format::Elastic | Format::Redis | Format::Builtin => {
+        Format::Splunk => splunk::sign(key, claims, now),
+        Format::Elastic | Format::Redis | Format::Builtin => {
             Err(SignProblem::FormatNotBuilt(format_name(format)))
         }
     }

@@ -33,9 +33,9 @@ pub(super) const BEGIN: &str = "-----BEGIN QUARTERMASTER LICENSE-----";
 const END: &str = "-----END QUARTERMASTER LICENSE-----";
 
 /// Largest volume of one license, in bytes a day: an exabyte, so that thousands of them still add up in 64 bits.
-const QUOTA_MOST: u64 = 1 << 60;
+pub(super) const QUOTA_MOST: u64 = 1 << 60;
 /// Largest `max_violations`: more than there are days in the largest window means "never".
-const VIOLATIONS_MOST: u32 = 1_000;
+pub(super) const VIOLATIONS_MOST: u32 = 1_000;
 /// Largest `window_period` in days: what the journal's day totals are kept for.
 const WINDOW_MOST: u32 = 366;
 
@@ -45,7 +45,7 @@ const SEATS_MOST: usize = 15;
 const SEAT_COUNT_MOST: u32 = 1_000_000_000;
 
 /// What a license enables when it does not say, as dialect note 4 lists it for Enterprise.
-const FEATURES: [&str; 15] = [
+pub(super) const FEATURES: [&str; 15] = [
     "Alerting",
     "AllowDuplicateKeys",
     "Auth",
@@ -307,7 +307,7 @@ fn seat_claims(grant: &SeatGrant) -> Value {
     })
 }
 
-fn known_group(group: &str) -> Result<&'static str, LicenseProblem> {
+pub(super) fn known_group(group: &str) -> Result<&'static str, LicenseProblem> {
     let known = GROUPS.iter().find(|known| known.eq_ignore_ascii_case(group));
     known.copied().ok_or_else(|| bad("group", format!("`{group}` is none of {}", GROUPS.join(", "))))
 }
