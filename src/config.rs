@@ -89,6 +89,9 @@ pub struct Settings {
     /// The private key of --tls-cert in PEM
     #[arg(long, env = "QUARTERMASTER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// The one folder whose files may be installed as licenses by their name; without it none can [default: none]
+    #[arg(long, env = "QUARTERMASTER_LICENSE_FOLDER", value_name = "DIR")]
+    pub license_folder: Option<PathBuf>,
     /// Most API connections at once [default: 4096]
     #[arg(long, env = "QUARTERMASTER_CONNECTIONS", value_name = "N")]
     pub connections: Option<usize>,
@@ -140,6 +143,8 @@ pub struct NodeConfig {
     pub plain_peers: bool,
     /// The API's certificate chain and key, if not those of the data directory.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// The one folder whose files may be installed as licenses by their name.
+    pub license_folder: Option<PathBuf>,
     /// Most API connections at once.
     pub connections: usize,
     /// Most API connections at once from one address.
@@ -205,6 +210,7 @@ impl Settings {
             plain_peers: self.plain_peers.or(under.plain_peers),
             tls_cert: self.tls_cert.or(under.tls_cert),
             tls_key: self.tls_key.or(under.tls_key),
+            license_folder: self.license_folder.or(under.license_folder),
             connections: self.connections.or(under.connections),
             connections_per_address: self.connections_per_address.or(under.connections_per_address),
             request_timeout_ms: self.request_timeout_ms.or(under.request_timeout_ms),
@@ -237,6 +243,7 @@ impl Settings {
                 (None, None) => None,
                 _ => return Err(refused("tls_cert and tls_key go together: give both, or none")),
             },
+            license_folder: self.license_folder,
             connections: self.connections.unwrap_or(4_096),
             connections_per_address: self.connections_per_address.unwrap_or(1_024),
             request_timeout: ms(self.request_timeout_ms, 5_000),
@@ -278,6 +285,11 @@ impl NodeConfig {
                 least.as_millis(),
                 most.as_millis()
             )));
+        }
+        if let Some(folder) = &self.license_folder
+            && !folder.is_absolute()
+        {
+            return Err(refused(format!("license_folder {} is no absolute path", folder.display())));
         }
         if self.connections == 0 || self.connections_per_address == 0 || self.request_timeout.is_zero() {
             return Err(refused("connections, connections_per_address and request_timeout_ms are at least 1"));

@@ -10,11 +10,13 @@ pub mod nuix;
 pub mod reply;
 pub mod request;
 pub mod rights;
+pub mod splunk;
 pub mod tally;
 pub mod trouble;
 pub mod wording;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,13 +80,21 @@ pub struct Context {
     pub limits: Limits,
     /// What was answered.
     pub tally: Tally,
+    /// The one folder that licenses may be installed from by a file's name; `None`: from none (T7).
+    pub license_folder: Option<PathBuf>,
 }
 
 impl Context {
     /// A context around a replica.
     #[must_use]
     pub fn new(replica: Replica, limits: Limits) -> Context {
-        Context { access: Access::new(replica.clone()), replica, limits, tally: Tally::default() }
+        Context { access: Access::new(replica.clone()), replica, limits, tally: Tally::default(), license_folder: None }
+    }
+
+    /// The same with a folder that licenses may be installed from.
+    #[must_use]
+    pub fn with_license_folder(self, license_folder: Option<PathBuf>) -> Context {
+        Context { license_folder, ..self }
     }
 }
 
@@ -161,6 +171,8 @@ pub enum Language {
     Immuta,
     /// The Nuix RESTful Service.
     Nuix,
+    /// Splunk's licenser API.
+    Splunk,
 }
 
 impl Language {
@@ -172,6 +184,8 @@ impl Language {
             Language::Immuta
         } else if nuix::Nuix::PREFIXES.contains(&first) {
             Language::Nuix
+        } else if splunk::Splunk::PREFIXES.contains(&first) {
+            Language::Splunk
         } else {
             Language::Native
         }
@@ -184,6 +198,7 @@ impl Language {
             Language::Native => native::Native::NAME,
             Language::Immuta => immuta::Immuta::NAME,
             Language::Nuix => nuix::Nuix::NAME,
+            Language::Splunk => splunk::Splunk::NAME,
         }
     }
 
@@ -194,6 +209,7 @@ impl Language {
             Language::Native => native::Native::trouble(head, trouble),
             Language::Immuta => immuta::Immuta::trouble(head, trouble),
             Language::Nuix => nuix::Nuix::trouble(head, trouble),
+            Language::Splunk => splunk::Splunk::trouble(head, trouble),
         }
     }
 
@@ -203,6 +219,7 @@ impl Language {
             Language::Native => serve::<native::Native>(cx, request).await,
             Language::Immuta => serve::<immuta::Immuta>(cx, request).await,
             Language::Nuix => serve::<nuix::Nuix>(cx, request).await,
+            Language::Splunk => serve::<splunk::Splunk>(cx, request).await,
         }
     }
 }
@@ -246,6 +263,7 @@ fn method_label(method: &Method) -> &'static str {
         .unwrap_or("other")
 }
 
+/// Counts a trouble that metrics know.
 fn count_trouble(dialect: &'static str, trouble: &Trouble) {
     if let Trouble::Denied(denied) = trouble {
         counter!(metrics::AUTH_FAILURES, "dialect" => dialect, "reason" => denied.reason()).increment(1);

@@ -327,6 +327,13 @@ fn check_meter(state: &State, meter: &mut Meter) -> Result<(), Refusal> {
     check_range("quota_bytes", meter.quota_bytes, 0, u64::MAX - sum)
 }
 
+/// The grant that a group needs no license for, as often as it likes; the trial is not one of them.
+pub(super) fn free_grant(group: &str) -> Option<BuiltinGrant> {
+    [BuiltinGrant::SplunkFree, BuiltinGrant::SplunkForwarder]
+        .into_iter()
+        .find(|grant| stack::home_of(grant.stack()) == Some(group))
+}
+
 /// Makes one of the grants that need no issuer.
 pub(super) fn grant(state: &State, grant: BuiltinGrant) -> Result<Vec<Event>, Refusal> {
     if grant == BuiltinGrant::SplunkTrial && state.grants_used.contains(&grant) {

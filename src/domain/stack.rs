@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
-use super::license::{License, Meter, Standing};
+use super::license::{self, License, Meter, Standing};
 use super::name::{Name, Set};
 use super::refusal::Refusal;
 use super::state::State;
@@ -88,17 +88,25 @@ pub fn home_of(stack: &str) -> Option<&'static str> {
     }
 }
 
-/// Makes a group the active one.
+/// Makes a group the active one. A group whose license needs no issuer brings it along (docs/adr/0021).
 pub(super) fn activate(state: &State, group: &Name) -> Result<Vec<Event>, Refusal> {
     let Some(known) = group_named(group) else { return Err(Refusal::NoSuchGroup { group: group.clone() }) };
     if *state.active_group == *known {
         return Ok(vec![]);
     }
-    let left = known == TRIAL_GROUP && state.trial_left;
-    if left || !state.stacks.values().any(|stack| *stack.group == *known) {
-        return Err(Refusal::GroupUnavailable { group: known.into() });
+    let activated = Event::GroupActivated { group: known.into() };
+    if state.stacks.values().any(|stack| *stack.group == *known) {
+        let left = known == TRIAL_GROUP && state.trial_left;
+        return if left { Err(Refusal::GroupUnavailable { group: known.into() }) } else { Ok(vec![activated]) };
     }
-    Ok(vec![Event::GroupActivated { group: known.into() }])
+    let Some(grant) = license::free_grant(known) else {
+        return Err(Refusal::GroupUnavailable { group: known.into() });
+    };
+    let mut events = license::grant(state, grant)?;
+    if !events.contains(&activated) {
+        events.push(activated);
+    }
+    Ok(events)
 }
 
 pub(super) fn activated(state: &mut State, group: &Name) {

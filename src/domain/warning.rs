@@ -102,6 +102,12 @@ pub fn is_violating(state: &State, slave: &Slave) -> bool {
 /// The features of a slave: those that its group's stacks enable, less what a violation takes away.
 #[must_use]
 pub fn features(state: &State, slave: &Slave) -> Vec<(Name, FeatureStatus)> {
+    features_when(state, is_violating(state, slave))
+}
+
+/// The features of whoever is in violation, or is not.
+#[must_use]
+pub fn features_when(state: &State, violating: bool) -> Vec<(Name, FeatureStatus)> {
     let enabled: Set<Name> = placement::active_stacks(state)
         .iter()
         .filter_map(|stack| state.stacks.get(stack))
@@ -109,7 +115,6 @@ pub fn features(state: &State, slave: &Slave) -> Vec<(Name, FeatureStatus)> {
         .collect();
     let known = state.stacks.values().flat_map(|stack| stack.features.iter().cloned());
     let known: Set<Name> = known.chain(SEARCH_FEATURES.into_iter().map(Name::from)).collect();
-    let violating = is_violating(state, slave);
     let status = |feature: &Name| {
         if !enabled.contains(feature) {
             FeatureStatus::DisabledDueToLicense

@@ -113,7 +113,8 @@ async fn serve(config: &NodeConfig) -> Result<(), NodeError> {
     let replica = Replica::Cluster(cluster);
     let phase = replica.phase();
 
-    let context = Arc::new(Context::new(replica.clone(), dialect::Limits::default()));
+    let context = Context::new(replica.clone(), dialect::Limits::default());
+    let context = Arc::new(context.with_license_folder(config.license_folder.clone()));
     let house = House::new(context, Some(recorder.clone()), limits(config));
     let tls = tls(config)?;
     let listeners = match listen(config, &house, tls.as_ref()).await {

@@ -80,12 +80,11 @@ pub fn slave<'a>(state: &'a State, id: &str) -> Option<SlaveView<'a>> {
 fn view<'a>(state: &'a State, slave: &'a Arc<Slave>) -> SlaveView<'a> {
     let today = state.calendar.today;
     let active = placement::active_stacks(state);
-    let active_pool = placement::pool_of(state, &active, &slave.id, &slave.wish);
-    let pools = pools_of(state, slave);
+    let places = places(state, &active, &slave.id, &slave.wish);
     let in_violation = warning::is_violating(state, slave);
     let status = if usage::is_silent(state, slave) {
         SlaveStatus::Silent
-    } else if active_pool.is_none() {
+    } else if places.active.is_none() {
         SlaveStatus::Orphan
     } else if in_violation {
         SlaveStatus::Violating
@@ -98,19 +97,81 @@ fn view<'a>(state: &'a State, slave: &'a Arc<Slave>) -> SlaveView<'a> {
         disallowed_bytes: slave.disallowed.on(today),
         used_by_pool: used_by_pool(state, slave),
         warnings: warning::of_slave(state, slave),
-        active_pool: active_pool.map(|pool| pool.name.clone()),
-        stacks: pools.iter().map(|pool| pool.stack.clone()).collect(),
-        pools: pools.into_iter().map(|pool| pool.name.clone()).collect(),
+        active_pool: places.active,
+        stacks: places.stacks,
+        pools: places.pools,
         status,
         in_violation,
         features: warning::features(state, slave),
     }
 }
 
-/// The slave's pool in each stack: the one that names it, else the one for all.
-fn pools_of<'a>(state: &'a State, slave: &Slave) -> Vec<&'a Pool> {
+/// Where a slave is, whether it has reported or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The pools that it is in, one a stack, also of groups that are not active.
+    pub pools: Vec<Name>,
+    /// The stacks of these.
+    pub stacks: Vec<Name>,
+    /// The pool that its bytes count in.
+    pub active: Option<Name>,
+}
+
+/// Where a slave is; `active` are the active group's stacks, worked out once for many slaves.
+#[must_use]
+pub fn places(state: &State, active: &[Name], id: &str, wish: &str) -> Places {
+    let pools = pools_of(state, id);
+    Places {
+        stacks: pools.iter().map(|pool| pool.stack.clone()).collect(),
+        pools: pools.into_iter().map(|pool| pool.name.clone()).collect(),
+        active: placement::pool_of(state, active, id, wish).map(|pool| pool.name.clone()),
+    }
+}
+
+/// What this license master is called as a slave of its own: the cluster's id, so that every node says the same.
+#[must_use]
+pub fn master_id(state: &State) -> Name {
+    state.cluster_id.to_uppercase().into()
+}
+
+/// An instance's own view of its license.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalView {
+    /// Its GUID.
+    pub id: Name,
+    /// What people call it.
+    pub label: Name,
+    /// How many warnings count.
+    pub warnings: usize,
+    /// What works for it.
+    pub features: Vec<(Name, FeatureStatus)>,
+}
+
+/// How a slave sees itself, or, without one, the license master: that reports nothing and shares the fate of its pool.
+#[must_use]
+pub fn local(state: &State, slave: Option<&Slave>) -> LocalView {
+    if let Some(slave) = slave {
+        return LocalView {
+            id: slave.id.clone(),
+            label: slave.label.clone(),
+            warnings: warning::of_slave(state, slave).len(),
+            features: warning::features(state, slave),
+        };
+    }
+    let id = master_id(state);
+    let active = placement::active_stacks(state);
+    let pool = placement::pool_of(state, &active, &id, "");
+    let warnings = pool.map_or(0, |pool| warning::pool_days(state, pool.uid).len());
+    let stack = pool.and_then(|pool| state.stacks.get(&pool.stack));
+    let violating =
+        stack.is_some_and(|stack| warning::is_violation(stack, warnings) || warning::reaches_all(state, stack));
+    LocalView { id, label: state.cluster_name.clone(), warnings, features: warning::features_when(state, violating) }
+}
+
+/// A slave's pool in each stack: the one that names it, else the one for all.
+fn pools_of<'a>(state: &'a State, id: &str) -> Vec<&'a Pool> {
     let named = |stack: &Name| {
-        let pools = state.named_in.get(&slave.id).into_iter().flatten();
+        let pools = state.named_in.get(id).into_iter().flatten();
         pools.filter_map(|name| state.pools.get(name)).find(|pool| pool.stack == *stack)
     };
     let of_stack = |stack: &Name| named(stack).or_else(|| state.pools.get(state.catch_all.get(stack)?));

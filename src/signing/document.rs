@@ -85,6 +85,7 @@ impl Document {
         match self {
             Document::Native(envelope) => Signer::Named(envelope.key.clone()),
             Document::Immuta(envelope) | Document::Nuix(envelope) => Signer::Named(envelope.key.clone()),
+            Document::Splunk(envelope) => envelope.signer(),
         }
     }
 
@@ -96,6 +97,7 @@ impl Document {
         match self {
             Document::Native(envelope) => envelope.verify(key),
             Document::Immuta(envelope) | Document::Nuix(envelope) => envelope.verify(key),
+            Document::Splunk(envelope) => envelope.verify(key),
         }
     }
 
@@ -108,6 +110,7 @@ impl Document {
             Document::Native(envelope) => envelope.license(key),
             Document::Immuta(envelope) => immuta::license(envelope, key),
             Document::Nuix(envelope) => nuix::license(envelope, key),
+            Document::Splunk(envelope) => envelope.license(key),
         }
     }
 

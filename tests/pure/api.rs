@@ -14,5 +14,7 @@ mod pages;
 mod rights;
 #[path = "api/secrets.rs"]
 mod secrets;
+#[path = "api/splunk.rs"]
+mod splunk;
 #[path = "api/transcripts.rs"]
 mod transcripts;

@@ -85,7 +85,7 @@ impl Cluster {
                 let language = Language::of_path(&request.head.path);
                 language.serve(self.context.clone(), request).await
             }
-            (head, Some(malformed)) => Language::of_path(&[]).trouble(&head, &malformed.into()),
+            (head, Some(malformed)) => Language::of_path(&head.path).trouble(&head, &malformed.into()),
         };
         let content = std::mem::replace(&mut reply.body, Content::Whole(Bytes::new()));
         let bytes = match content {

@@ -4,10 +4,11 @@
 //! `@ TIME` before a request sets the clock, `# ` begins a comment. Requests come from the administrator unless they
 //! say `Authorization:` themselves. What is random is written as what it is: `TOKEN`, and in a request `TOKEN` stands
 //! for the last one that was answered, `LICENSE(STACK)` for a document that the test's own issuer signed, and
-//! `SIGNED(FORMAT CLAIM; CLAIM)` for one of another format, `FUNCTION1` for the first function that was started.
+//! `SIGNED(FORMAT CLAIM; CLAIM)` for one of another format, `FORM_LICENSE(STACK)` for the former as a form's value,
+//! `FUNCTION1` for the first function that was started.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
@@ -25,14 +26,16 @@ const ISSUER: &str = include_str!("../../dialects/issuer.pem");
 #[test]
 fn every_transcript_still_reads_the_same() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialects");
-    let entries = |folder: &Path| -> Vec<_> {
+    let entries = |folder: &Path| -> Vec<PathBuf> {
         std::fs::read_dir(folder).expect("is there").map(|entry| entry.expect("reads").path()).collect()
     };
-    let folders = entries(&folder).into_iter().filter(|path| path.is_dir());
-    let mut files: Vec<_> = folders.flat_map(|folder| entries(&folder)).collect();
+    let dialects: Vec<_> = entries(&folder).into_iter().filter(|path| path.is_dir()).collect();
+    let mut files: Vec<_> = dialects.iter().flat_map(|folder| entries(folder)).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
     files.sort();
-    assert!(!files.is_empty(), "there are no transcripts");
+    for dialect in &dialects {
+        assert!(files.iter().any(|file| file.starts_with(dialect)), "{} has no transcripts", dialect.display());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("starts");
     for file in files {
         runtime.block_on(check(&file));
@@ -110,7 +113,8 @@ impl Teller {
         for (name, value) in &reply.headers {
             writeln!(told, "{name}: {}", value.to_str().expect("is text")).expect("a string takes it");
         }
-        format!("{told}\n{}===\n", self.hidden(&text))
+        let told = self.hidden(&told);
+        format!("{told}\n{}===\n", ended(self.hidden(&text)))
     }
 
     /// A request with what the story has brought about.
@@ -122,10 +126,12 @@ impl Teller {
         if text.contains("PUBLIC_KEY") {
             text = text.replace("PUBLIC_KEY", &public_key().replace('\n', "\\n"));
         }
-        while let Some(begin) = text.find("LICENSE(") {
-            let end = begin + text[begin..].find(')').expect("is closed");
-            let stack = text[begin + 8..end].to_owned();
-            text.replace_range(begin..=end, &license(&stack));
+        for (word, write) in [("FORM_LICENSE(", form_value as fn(&str) -> String), ("LICENSE(", str::to_owned)] {
+            while let Some(begin) = text.find(word) {
+                let end = begin + text[begin..].find(')').expect("is closed");
+                let stack = text[begin + word.len()..end].to_owned();
+                text.replace_range(begin..=end, &write(&license(&stack)));
+            }
         }
         while let Some(begin) = text.find("SIGNED(") {
             let end = begin + text[begin..].find(')').expect("is closed");
@@ -147,11 +153,35 @@ impl Teller {
         let numbered = (1..).zip(&self.functions);
         let text =
             numbered.fold(text.to_owned(), |text, (number, key)| text.replace(key, &format!("FUNCTION{number}")));
-        let Some(begin) = text.find("\"qm_") else { return text };
-        let end = begin + 1 + text[begin + 1..].find('"').expect("is closed");
-        self.token = text[begin + 1..end].to_owned();
-        text.replace(&self.token, "TOKEN")
+        let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+        let tokens = text.match_indices("qm_").map(|(begin, _)| &text[begin..]);
+        let tokens = tokens.map(|rest| &rest[..rest.find(|letter| !is_part(letter)).unwrap_or(rest.len())]);
+        let token = tokens.filter(|token| token.len() == "qm_".len() + 43).last().map(str::to_owned);
+        let Some(token) = token else { return text };
+        let text = text.replace(&token, "TOKEN");
+        self.token = token;
+        text
     }
+}
+
+/// A body that ends with its line: not every language's does, and the next block begins on a line of its own.
+fn ended(mut text: String) -> String {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// A text as the value of a form's field.
+pub(super) fn form_value(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("a string takes it");
+        }
+        out
+    })
 }
 
 /// The test issuer's public key.

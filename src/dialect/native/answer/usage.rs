@@ -133,6 +133,7 @@ fn result(judged: &ReportJudged, state: &State) -> wire::ReportResult {
         reason,
         slave: judged.slave.to_string(),
         day,
+        disallowed_bytes: (judged.disallowed > 0).then_some(judged.disallowed),
         features: slave.filter(|slave| warning::is_violating(state, slave)).map(|slave| switched_off(state, slave)),
     }
 }

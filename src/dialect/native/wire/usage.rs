@@ -99,6 +99,9 @@ pub struct ReportResult {
     /// For a late report, the license day that it was counted on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub day: Option<String>,
+    /// Bytes of sourcetypes that no license of the slave's stack allows; they are counted all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disallowed_bytes: Option<u64>,
     /// Only when the slave is in violation: the features that it has to switch off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub features: Option<BTreeMap<String, bool>>,

@@ -1,0 +1,73 @@
+//! A rule's no in this dialect's words, where the vendor has words or a status of its own; what it knows nothing of is said
+//! in those that every language shares.
+
+use hyper::StatusCode;
+
+use super::args::shown;
+use super::trouble::{Worded, error, forbidden, missing};
+use crate::dialect::wording;
+use crate::domain::name::hex;
+use crate::domain::refusal::Refusal;
+use crate::projection::journal::rfc3339;
+
+fn bad(text: impl Into<String>) -> Worded {
+    error(StatusCode::BAD_REQUEST, text)
+}
+
+fn conflict(text: impl Into<String>) -> Worded {
+    error(StatusCode::CONFLICT, text)
+}
+
+/// Words any refusal.
+pub(super) fn word(refusal: &Refusal) -> Worded {
+    match refusal {
+        Refusal::NotAllowed { needs } => forbidden(*needs),
+        Refusal::NoSuchLicense { license: name }
+        | Refusal::NoSuchGroup { group: name }
+        | Refusal::NoSuchPool { pool: name }
+        | Refusal::NoSuchSlave { slave: name } => missing(name),
+        Refusal::LicenseExists { license } => conflict(format!(
+            "failed to add because: stack already has this license, cannot add again: {}",
+            hex(license).to_ascii_uppercase()
+        )),
+        Refusal::LicenseExpired { expired } => {
+            bad(format!("failed to add because: the license expired at {}", rfc3339(*expired)))
+        }
+        Refusal::NoSuchKey { .. } | Refusal::KeyDistrusted { .. } | Refusal::BadStack { .. } => {
+            bad(format!("failed to add because: {}", shared(refusal)))
+        }
+        Refusal::LastLicenseOfActiveGroup { group } => bad(format!(
+            "Cannot delete the last license of the active group {}: activate another group first.",
+            shown(group)
+        )),
+        Refusal::GroupUnavailable { group } => bad(format!(
+            "Group {} cannot be activated: it has no license, or is a trial that was left. Install a license of it first.",
+            shown(group)
+        )),
+        Refusal::NoSuchStack { stack } => bad(format!("There is no stack {}: see licenser/stacks.", shown(stack))),
+        Refusal::PoolExists { pool } => conflict(format!("An object with name={} already exists", shown(pool))),
+        Refusal::PoolIsFixed { pool: _, stack } => bad(format!("Can't edit a pool in stack: {}", shown(stack))),
+        Refusal::StackNotPoolable { stack } => bad(format!("Can't create a pool in stack: {}", shown(stack))),
+        Refusal::MaxPoolExists { pool } => bad(format!(
+            "Pool {} has quota MAX already, and a stack has one such pool: give a number of bytes.",
+            shown(pool)
+        )),
+        Refusal::QuotaBeyondStack { asked_bytes, free_bytes } => bad(format!(
+            "quota of {asked_bytes} bytes exceeds what the other pools of the stack leave: {free_bytes} bytes. Shrink or \
+             delete another pool first."
+        )),
+        Refusal::CatchAllExists { pool } => {
+            bad(format!("Pool {} takes all slaves (*) already: name slaves, or take * out of it first.", shown(pool)))
+        }
+        Refusal::SlaveInOtherPool { slave, pool } => {
+            bad(format!("Slave {} is named by pool {}: take it out of that one first.", shown(slave), shown(pool)))
+        }
+        other => error(wording::refusal(other).status, shared(other)),
+    }
+}
+
+/// The sentence and the hint that every language shares.
+fn shared(refusal: &Refusal) -> String {
+    let worded = wording::refusal(refusal);
+    format!("{}; {}.", worded.message, worded.hint)
+}
