@@ -22,5 +22,9 @@ mod membership;
 mod node;
 #[path = "processes/secrets.rs"]
 mod secrets;
+#[path = "processes/splunk.rs"]
+mod splunk;
+#[path = "processes/vendor.rs"]
+mod vendor;
 #[path = "processes/wire.rs"]
 mod wire;
