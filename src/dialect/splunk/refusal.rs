@@ -1,11 +1,9 @@
-//! A rule's no in this dialect's words, where the vendor has words or a status of its own; what it knows nothing of is said
-//! in those that every language shares.
+//! A rule's no in this dialect's words.
 
 use hyper::StatusCode;
 
 use super::args::shown;
 use super::trouble::{Worded, error, forbidden, missing};
-use crate::dialect::wording;
 use crate::domain::name::hex;
 use crate::domain::refusal::Refusal;
 use crate::projection::journal::rfc3339;
@@ -33,8 +31,14 @@ pub(super) fn word(refusal: &Refusal) -> Worded {
         Refusal::LicenseExpired { expired } => {
             bad(format!("failed to add because: the license expired at {}", rfc3339(*expired)))
         }
-        Refusal::NoSuchKey { .. } | Refusal::KeyDistrusted { .. } | Refusal::BadStack { .. } => {
-            bad(format!("failed to add because: {}", shared(refusal)))
+        Refusal::NoSuchKey { key } => {
+            bad(format!("failed to add because: it is signed by a key that is not trusted here: {}", shown(key)))
+        }
+        Refusal::KeyDistrusted { key, since } => {
+            bad(format!("failed to add because: key {} is trusted no more since {}", shown(key), rfc3339(*since)))
+        }
+        Refusal::BadStack { stack, group } => {
+            bad(format!("failed to add because: stack {} cannot be in group {}", shown(stack), shown(group)))
         }
         Refusal::LastLicenseOfActiveGroup { group } => bad(format!(
             "Cannot delete the last license of the active group {}: activate another group first.",
@@ -62,12 +66,21 @@ pub(super) fn word(refusal: &Refusal) -> Worded {
         Refusal::SlaveInOtherPool { slave, pool } => {
             bad(format!("Slave {} is named by pool {}: take it out of that one first.", shown(slave), shown(pool)))
         }
-        other => error(wording::refusal(other).status, shared(other)),
+        Refusal::BadName { what, name } => bad(format!(
+            "\"{}\" is no name for a {what}: 1 to 100 characters, no control characters, no slash.",
+            shown(name)
+        )),
+        Refusal::OutOfRange { what, asked, least, most } => bad(format!("{what} is {least} to {most}, not {asked}.")),
+        Refusal::TooMany { what, limit } => conflict(format!("There are {limit} {what} already, which is the most.")),
+        Refusal::CredentialStale => error(StatusCode::UNAUTHORIZED, "call not properly authenticated"),
+        Refusal::IdempotencyMismatch { key } => error(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("Idempotency-Key {} came with another request before.", shown(key)),
+        ),
+        Refusal::RuleBroken { .. } => conflict(
+            "A rule failed on this request; nothing was changed. This is a bug: report it with the node's log.",
+        ),
+        // what no endpoint of this dialect asks for
+        other => conflict(format!("The request was refused: {}.", shown(&format!("{other:?}")))),
     }
-}
-
-/// The sentence and the hint that every language shares.
-fn shared(refusal: &Refusal) -> String {
-    let worded = wording::refusal(refusal);
-    format!("{}; {}.", worded.message, worded.hint)
 }
