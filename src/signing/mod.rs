@@ -153,9 +153,7 @@ pub fn sign(format: Format, key: &SigningKey, claims: ClaimsFile, now: Moment) -
         Format::Immuta => immuta::sign(key, claims, now),
         Format::Nuix => nuix::sign(key, claims, now),
         Format::Splunk => splunk::sign(key, claims, now),
-        Format::Elastic | Format::Redis | Format::Builtin => {
-            Err(SignProblem::FormatNotBuilt(format_name(format)))
-        }
+        Format::Elastic | Format::Redis | Format::Builtin => Err(SignProblem::FormatNotBuilt(format_name(format))),
     }
 }
 

@@ -4,6 +4,7 @@ use hyper::StatusCode;
 
 use super::args::shown;
 use super::trouble::{Worded, error, forbidden, missing};
+use crate::dialect::wording;
 use crate::domain::name::hex;
 use crate::domain::refusal::Refusal;
 use crate::projection::journal::rfc3339;
@@ -80,7 +81,10 @@ pub(super) fn word(refusal: &Refusal) -> Worded {
         Refusal::RuleBroken { .. } => conflict(
             "A rule failed on this request; nothing was changed. This is a bug: report it with the node's log.",
         ),
-        // what no endpoint of this dialect asks for
-        other => conflict(format!("The request was refused: {}.", shown(&format!("{other:?}")))),
+        // what no endpoint of this dialect asks for is said in the words that every language shares
+        other => {
+            let worded = wording::refusal(other);
+            error(worded.status, format!("{}; {}.", worded.message, worded.hint))
+        }
     }
 }

@@ -170,6 +170,7 @@ fn denied(head: &Head, denied: Denied) -> Worded {
         )
         .with(RETRY_AFTER, retry_after_s.to_string()),
         Denied::Forbidden { needs } => forbidden(needs),
+        Denied::LicenseEnded => error(StatusCode::FORBIDDEN, "The license that logins need has ended."),
         Denied::Busy => error(
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many passwords wait to be checked. A session key costs nothing.",

@@ -1,6 +1,7 @@
 //! A cluster of one in memory, at a fixed moment, with an administrator.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,13 @@ impl Cluster {
         solo.submit(actor, None, Command::InitCluster(init));
         let context = Arc::new(Context::new(Replica::Solo(solo.clone()), Limits::default()));
         Cluster { solo, context }
+    }
+
+    /// One whose node has a license folder.
+    pub(super) fn with_license_folder(folder: PathBuf) -> Cluster {
+        let Cluster { solo, .. } = Cluster::new();
+        let context = Context::new(Replica::Solo(solo.clone()), Limits::default()).with_license_folder(Some(folder));
+        Cluster { solo, context: Arc::new(context) }
     }
 
     /// Answers a request and reads the whole reply.

@@ -274,6 +274,31 @@ async fn what_people_write_cannot_break_an_answer() {
     assert!(reply.headers.iter().all(|(name, _)| name != "x-evil"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_license_is_installed_by_name_from_the_folder_and_from_nowhere_else() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let inside = folder.path().join("drop");
+    std::fs::create_dir(&inside).expect("made");
+    std::fs::write(inside.join("a.lic"), license("xml enterprise")).expect("written");
+    std::fs::write(folder.path().join("secret.lic"), license("enterprise")).expect("written");
+    std::os::unix::fs::symlink("../secret.lic", inside.join("link.lic")).expect("linked");
+    let cluster = Cluster::with_license_folder(inside.clone());
+    let key = serde_json::json!({"public_key": public_key(), "label": "test issuer"}).to_string();
+    created(&cluster, "/api/v1/keys", &key).await;
+    let mut answers = BTreeSet::new();
+    for name in ["../secret.lic", "link.lic", "nothing.lic", "/etc/passwd", "file:///etc/passwd"] {
+        let form = format!("name={}", form_value(name));
+        let (status, text) = ask(&cluster, "POST", "/services/licenser/licenses", &form).await;
+        assert_eq!(status, 400, "{name}: {text}");
+        answers.insert(text.replace(name, "NAME"));
+    }
+    assert_eq!(answers.len(), 1, "what is not there and what is not allowed look the same: {answers:?}");
+    let absolute = form_value(&inside.join("a.lic").to_string_lossy());
+    created(&cluster, "/services/licenser/licenses", &format!("name={absolute}")).await;
+    let (status, text) = ask(&cluster, "POST", "/services/licenser/licenses", "name=a.lic").await;
+    assert_eq!(status, 409, "the same file by its relative name: {text}");
+}
+
 const PAGE: &str = include_str!("../../../docs/dialects/splunk.md");
 
 /// The table's first column: `METHOD /path`.

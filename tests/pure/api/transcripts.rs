@@ -189,10 +189,16 @@ pub(super) fn public_key() -> String {
     SigningKey::from_pem(ISSUER).and_then(|key| key.public()).expect("is a key").to_pem()
 }
 
-/// A license of 1 GB a day for a stack; `STACK SIZE` for another size.
+/// A license of 1 GB a day for a stack; `STACK SIZE` for another size, `xml TYPE` for one in Splunk's own format.
 pub(super) fn license(words: &str) -> String {
-    let (stack, quota) = words.split_once(' ').unwrap_or((words, "1GB"));
     let key = SigningKey::from_pem(ISSUER).expect("is a key");
+    if let Some(kind) = words.strip_prefix("xml ") {
+        let guid = "7B1F0E1C-9E0A-4C39-8F11-1D2E3F405162";
+        let claims = format!("type = \"{kind}\"\nquota = \"10GB\"\nguid = \"{guid}\"\nlabel = \"Example <Corp>\"\n");
+        let claims = ClaimsFile::parse(&claims).expect("are claims");
+        return quartermaster::signing::sign(Format::Splunk, &key, claims, Moment(BEGIN)).expect("can be signed");
+    }
+    let (stack, quota) = words.split_once(' ').unwrap_or((words, "1GB"));
     let claims = format!(
         "id = \"5f0c2f3e-8d0e-4a55-9d70-0d8b3c1f6a01\"\ngroup = \"Enterprise\"\nstack = \"{stack}\"\nquota = \"{quota}\"\n\
          label = \"test\"\nowner = \"Example Corp\"\n"
