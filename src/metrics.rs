@@ -124,6 +124,10 @@ names! {
     RAFT_LEARNERS = "quartermaster_raft_learners";
     JOURNAL_SEQ = "quartermaster_journal_applied_seq";
     HEALTHCHECK = "quartermaster_healthcheck";
+    CLUSTER_SHARDS_LIMIT = "cluster_shards_limit";
+    LICENSE_SHARDS_LIMIT = "license_shards_limit";
+    BDB_SHARDS_USED = "bdb_shards_used";
+    LICENSE_EXPIRATION_DAYS = "license_expiration_days";
 }
 
 const fn recorded(name: &'static str, kind: Kind, help: &'static str) -> Metric {
@@ -142,6 +146,10 @@ impl Metric {
 
 use Kind::{Counter, Gauge, Histogram};
 
+/// Names that dashboards of another product read, and that are therefore its own.
+pub const FOREIGN: [&str; 4] = [CLUSTER_SHARDS_LIMIT, LICENSE_SHARDS_LIMIT, BDB_SHARDS_USED, LICENSE_EXPIRATION_DAYS];
+const SHARDS: [&str; 2] = ["cluster", "shard_type"];
+
 /// Every metric there is, but `process_*`, which the metrics-process crate names itself.
 pub const ALL: &[Metric] = &[
     scraped(BUILD_INFO, "What runs; always 1.", &["version", "revision", "rustc", "openraft", "rocksdb"]),
@@ -158,6 +166,14 @@ pub const ALL: &[Metric] = &[
             &["native", "bad_signature"],
             &["native", "malformed"],
             &["native", "refused"],
+            &["elastic", "installed"],
+            &["elastic", "bad_signature"],
+            &["elastic", "malformed"],
+            &["elastic", "refused"],
+            &["redis", "installed"],
+            &["redis", "bad_signature"],
+            &["redis", "malformed"],
+            &["redis", "refused"],
         ],
     ),
     scraped(STACK_QUOTA, "What the licenses of a stack add up to, a day.", &["stack"]),
@@ -225,10 +241,26 @@ pub const ALL: &[Metric] = &[
             &["native", "locked_out"],
             &["native", "forbidden"],
             &["native", "busy"],
+            &["elastic", "anonymous"],
+            &["elastic", "unreadable"],
+            &["elastic", "bad_credentials"],
+            &["elastic", "locked_out"],
+            &["elastic", "forbidden"],
+            &["elastic", "busy"],
+            &["redis", "anonymous"],
+            &["redis", "unreadable"],
+            &["redis", "bad_credentials"],
+            &["redis", "locked_out"],
+            &["redis", "forbidden"],
+            &["redis", "busy"],
         ],
     ),
     recorded(RATE_LIMITED, Counter, "Requests that were told to come again later.")
         .labelled(&["dialect"], &[&["native"]]),
+    scraped(CLUSTER_SHARDS_LIMIT, "Shards that the license in force allows, as dashboards of old name it.", &SHARDS),
+    scraped(LICENSE_SHARDS_LIMIT, "Shards that the license in force allows.", &SHARDS),
+    scraped(BDB_SHARDS_USED, "Shards in use, all databases together.", &["bdb", "cluster", "shard_type"]),
+    scraped(LICENSE_EXPIRATION_DAYS, "Whole days until the license in force ends; below 0 since it has.", &["cluster"]),
     scraped(HEALTHCHECK, "Whether a check of this node passes.", &["type", "name"]),
     recorded(TLS_EXPIRY, Gauge, "When a certificate ends.").labelled(&["use"], &[]),
 ];
@@ -380,7 +412,8 @@ mod tests {
     #[test]
     fn every_name_stands_once_and_keeps_the_naming_rules() {
         for (at, metric) in ALL.iter().enumerate() {
-            assert!(metric.name.starts_with("quartermaster_"), "{}", metric.name);
+            let foreign = FOREIGN.contains(&metric.name);
+            assert_ne!(metric.name.starts_with("quartermaster_"), foreign, "{}", metric.name);
             assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);
             assert!(ALL[..at].iter().all(|other| other.name != metric.name), "{} stands twice", metric.name);

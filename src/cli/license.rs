@@ -6,10 +6,10 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::print::{self, Field, Kind};
-use super::{Context, Exit, Failure, files, key, now};
+use super::{Context, Exit, Failure, ask, files, key, now};
 use crate::client::{Client, Request};
 use crate::domain::license::{Format, License, Term};
-use crate::domain::name::hex;
+use crate::domain::name::{Name, Set, hex};
 use crate::domain::time::{Moment, NEVER};
 use crate::domain::trust::Algorithm;
 use crate::signing::claims::ClaimsFile;
@@ -54,7 +54,24 @@ Claims of --format splunk, in its own names; only quota is required:
   creation_time   seconds since 1970 or RFC 3339; now when absent
   expiration_time the same; absent: never
   features, sourcetypes
-                  as above";
+                  as above
+
+Claims of format elastic (RSA key), in the product's own keys:
+  type            missing, trial, basic, standard, dev, silver, gold, platinum or enterprise
+  issued_to, issuer
+  max_nodes, or for enterprise max_resource_units
+  expiry_date_in_millis or expiry_date; basic may have none
+  uid, issue_date_in_millis (or issue_date), start_date_in_millis (or start_date), version (2 to 5): may be absent
+
+Claims of format redis (Ed25519 key), in the product's own keys:
+  expiration_date RFC 3339, whole seconds; activation_date: now when absent
+  owner, cluster_name, shards_limit, ram_shards_limit, flash_shards_limit, features: may be absent
+  issue           a number that counts up; a lower one never replaces a higher one";
+
+const REVOKE_EXAMPLES: &str = "\
+Examples:
+  quartermaster license revoke 3f2a --yes
+  quartermaster license revoke 3f2a --series";
 
 const ADD_EXAMPLES: &str = "\
 Examples:
@@ -120,7 +137,7 @@ pub(super) enum LicenseCommand {
     },
     /// Make a license that needs no issuer
     Grant {
-        /// splunk_free, splunk_forwarder or splunk_trial
+        /// splunk_free, splunk_forwarder, splunk_trial, elastic_basic or elastic_trial
         grant: String,
     },
     /// List licenses
@@ -134,6 +151,18 @@ pub(super) enum LicenseCommand {
     Remove {
         /// Its id, or the beginning of it
         id: String,
+    },
+    /// Revoke a license for ever: it goes, and cannot be installed again
+    #[command(before_help = REVOKE_EXAMPLES)]
+    Revoke {
+        /// Its id, whole if it is not installed
+        id: String,
+        /// Every issue of it, too, by its issuer's id
+        #[arg(long)]
+        series: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Print a license's document, byte for byte
     Text {
@@ -209,6 +238,15 @@ impl LicenseCommand {
                 let id = whole_id(&client, id).await?;
                 client.send(Request::delete(["licenses".to_owned(), id.clone()])).await?;
                 context.out.say(&format!("removed license {id}"));
+                Ok(())
+            }
+            LicenseCommand::Revoke { id, series, yes } => {
+                let client = context.client.connect()?;
+                let id = whole_id(&client, id).await?;
+                ask::sure(&format!("revoke license {id} for ever?"), yes)?;
+                let path = ["licenses".to_owned(), id.clone(), "revoke".to_owned()];
+                client.send(Request::post(path).query("series", series)).await?;
+                context.out.say(&format!("revoked license {id}"));
                 Ok(())
             }
             LicenseCommand::Text { id } => {
@@ -312,6 +350,7 @@ fn when(license: &License, now: Moment) -> String {
 
 /// A license that no cluster has seen, in the API's field names.
 fn license_json(license: &License) -> Value {
+    let words = |names: &Set<Name>| names.iter().map(ToString::to_string).collect::<Vec<String>>();
     let terms = license.terms.iter().map(|term| match term {
         Term::Meter(meter) => json!({
             "group": meter.group.as_ref(),
@@ -319,8 +358,8 @@ fn license_json(license: &License) -> Value {
             "quota_bytes": meter.quota_bytes,
             "max_violations": meter.max_violations,
             "window_days": meter.window_days,
-            "features": meter.features.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
-            "sourcetypes": meter.sourcetypes.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
+            "features": words(&meter.features),
+            "sourcetypes": words(&meter.sourcetypes),
         }),
         Term::Accounts(grant) => json!({
             "accounts": grant.seats,
@@ -344,6 +383,10 @@ fn license_json(license: &License) -> Value {
             "audited": grant.audited,
             "audit_threshold_bytes": grant.audit_threshold_bytes,
         }),
+        Term::Level(level) => json!({ "level": level.level.as_ref(), "limit": level.limit }),
+        Term::Features(features) => json!({ "features": words(features) }),
+        Term::Cluster(cluster) => json!({ "cluster": cluster.as_ref() }),
+        Term::Issue(issue) => json!({ "series": issue.series.as_ref(), "number": issue.number }),
     });
     json!({
         "id": hex(&license.id),
@@ -381,11 +424,8 @@ async fn add(context: &Context, files: Vec<PathBuf>, dry_run: bool) -> Result<()
         context.out.either(&whole, || print::table(&added, &COLUMNS))?;
     }
     for license in &added {
-        let quota =
-            license.pointer("/terms/0/quota_bytes").and_then(Value::as_u64).map(quantity::human).unwrap_or_default();
-        let stack = print::cell(license.pointer("/terms/0/stack"), Kind::Plain);
         let did = if dry_run { "would add" } else { "added" };
-        context.out.say(&format!("{did} {quota} a day to stack {stack}"));
+        context.out.say(&format!("{did} {}", entitles(license)));
     }
     let several = failed.len() > 1;
     match failed.pop() {
@@ -397,6 +437,15 @@ async fn add(context: &Context, files: Vec<PathBuf>, dry_run: bool) -> Result<()
             }
             Err(Failure { exit: last.exit, ..Failure::refused("not all licenses were added") })
         }
+    }
+}
+
+/// What a license adds, in a few words.
+fn entitles(license: &Value) -> String {
+    let cell = |path: &str| print::cell(license.pointer(path), Kind::Plain);
+    match license.pointer("/terms/0/quota_bytes").and_then(Value::as_u64) {
+        Some(quota) => format!("{} a day to stack {}", quantity::human(quota), cell("/terms/0/stack")),
+        None => format!("a license of format {}, type {}", cell("/format"), cell("/kind")),
     }
 }
 

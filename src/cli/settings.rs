@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::print::{Field, Kind};
 use super::{Context, Failure, connect};
 use crate::client::Request;
+use crate::domain::policy::{Choice, Policy};
 use crate::signing::quantity;
 
 #[derive(Debug, Subcommand)]
@@ -47,9 +48,12 @@ pub(super) struct Set {
     /// How long a login's token is good
     #[arg(long, value_name = "TIME", value_parser = connect::duration)]
     session: Option<Duration>,
+    /// Choose where a product and its documentation differ, such as elastic_signed_basic=refuse; may be given several times
+    #[arg(long = "policy", value_name = "NAME=CHOICE", value_parser = choice)]
+    policies: Vec<(Policy, Choice)>,
 }
 
-const FIELDS: [Field; 9] = [
+const FIELDS: [Field; 11] = [
     ("Zone", "/zone", Kind::Plain),
     ("Retention in days", "/retention_days", Kind::Plain),
     ("Retention in bytes", "/retention_bytes", Kind::Bytes),
@@ -59,25 +63,38 @@ const FIELDS: [Field; 9] = [
     ("Lock-out after failures", "/lockout_failures", Kind::Plain),
     ("Lock-out in ms", "/lockout_ms", Kind::Plain),
     ("Session in ms", "/session_ms", Kind::Plain),
+    ("Elastic signed basic", "/policies/elastic_signed_basic", Kind::Plain),
+    ("Nuix workers beyond free", "/policies/nuix_workers_beyond_free", Kind::Plain),
 ];
 
 impl SettingsCommand {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let request = match self {
-            SettingsCommand::Show => Request::get(["settings"]),
-            SettingsCommand::Set(set) => {
-                let body = set.body();
-                if body.is_empty() {
-                    return Err(Failure::usage("nothing to change").hint("see quartermaster settings set --help"));
-                }
-                Request::patch(["settings"]).json(&body)
-            }
+        let requests = match self {
+            SettingsCommand::Show => vec![Request::get(["settings"])],
+            SettingsCommand::Set(set) => set.requests(),
         };
-        context.out.one(&context.client.connect()?.send(request).await?.json()?, &FIELDS)
+        let client = context.client.connect()?;
+        let mut settings = None;
+        for request in requests {
+            settings = Some(client.send(request).await?.json()?);
+        }
+        let nothing = || Failure::usage("nothing to change").hint("see quartermaster settings set --help");
+        context.out.one(&settings.ok_or_else(nothing)?, &FIELDS)
     }
 }
 
 impl Set {
+    /// Settings in one request, and one for each policy: each is decided for itself.
+    fn requests(mut self) -> Vec<Request> {
+        let policies = std::mem::take(&mut self.policies);
+        let body = self.body();
+        let settings = (!body.is_empty()).then(|| Request::patch(["settings"]).json(&body));
+        let policies = policies.into_iter().map(|(policy, choice)| {
+            Request::put(["settings", "policies", policy.name()]).json(&json!({ "choice": choice.name() }))
+        });
+        settings.into_iter().chain(policies).collect()
+    }
+
     fn body(self) -> Map<String, Value> {
         let ms = |span: Option<Duration>| span.map(|span| Value::from(connect::millis(span)));
         let given = [
@@ -93,4 +110,14 @@ impl Set {
         ];
         given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
+}
+
+/// `NAME=CHOICE`, of the policies and words that there are.
+fn choice(text: &str) -> Result<(Policy, Choice), String> {
+    let (name, word) = text.split_once('=').ok_or("write NAME=CHOICE")?;
+    let known = || Policy::ALL.map(Policy::name).join(", ");
+    let policy = Policy::named(name).ok_or_else(|| format!("no policy {name}; there are {}", known()))?;
+    let words = || policy.choices().iter().map(|choice| choice.name()).collect::<Vec<_>>().join(" or ");
+    let choice = Choice::named(word).filter(|choice| policy.choices().contains(choice));
+    choice.map(|choice| (policy, choice)).ok_or_else(|| format!("{name} is {}", words()))
 }

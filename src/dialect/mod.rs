@@ -2,11 +2,13 @@
 //!
 //! A dialect translates; it never decides, retries, forwards or reads a clock. Two dialects never import each other.
 
+pub mod elastic;
 pub mod immuta;
 pub mod install;
 pub mod login;
 pub mod native;
 pub mod nuix;
+pub mod redis;
 pub mod reply;
 pub mod request;
 pub mod rights;
@@ -173,22 +175,30 @@ pub enum Language {
     Nuix,
     /// Splunk's licenser API.
     Splunk,
+    /// Elasticsearch's license API; the root, and every path that begins with `_`, is its own.
+    Elastic,
+    /// Redis Enterprise's license API.
+    Redis,
 }
 
 impl Language {
     /// The first segment picks the dialect.
     #[must_use]
     pub fn of_path(path: &[String]) -> Language {
-        let Some(first) = path.first().map(String::as_str) else { return Language::Native };
-        if immuta::Immuta::PREFIXES.contains(&first) {
-            Language::Immuta
-        } else if nuix::Nuix::PREFIXES.contains(&first) {
-            Language::Nuix
-        } else if splunk::Splunk::PREFIXES.contains(&first) {
-            Language::Splunk
-        } else {
-            Language::Native
+        let Some(first) = path.first().map(String::as_str) else { return Language::Elastic };
+        if elastic::Elastic::PREFIXES.contains(&first) || first.starts_with('_') {
+            return Language::Elastic;
         }
+        if immuta::Immuta::PREFIXES.contains(&first) {
+            return Language::Immuta;
+        }
+        if nuix::Nuix::PREFIXES.contains(&first) {
+            return Language::Nuix;
+        }
+        if splunk::Splunk::PREFIXES.contains(&first) {
+            return Language::Splunk;
+        }
+        if redis::Redis::PREFIXES.contains(&first) { Language::Redis } else { Language::Native }
     }
 
     /// Its name in metrics.
@@ -199,6 +209,8 @@ impl Language {
             Language::Immuta => immuta::Immuta::NAME,
             Language::Nuix => nuix::Nuix::NAME,
             Language::Splunk => splunk::Splunk::NAME,
+            Language::Elastic => elastic::Elastic::NAME,
+            Language::Redis => redis::Redis::NAME,
         }
     }
 
@@ -210,6 +222,8 @@ impl Language {
             Language::Immuta => immuta::Immuta::trouble(head, trouble),
             Language::Nuix => nuix::Nuix::trouble(head, trouble),
             Language::Splunk => splunk::Splunk::trouble(head, trouble),
+            Language::Elastic => elastic::Elastic::trouble(head, trouble),
+            Language::Redis => redis::Redis::trouble(head, trouble),
         }
     }
 
@@ -220,8 +234,15 @@ impl Language {
             Language::Immuta => serve::<immuta::Immuta>(cx, request).await,
             Language::Nuix => serve::<nuix::Nuix>(cx, request).await,
             Language::Splunk => serve::<splunk::Splunk>(cx, request).await,
+            Language::Elastic => serve::<elastic::Elastic>(cx, request).await,
+            Language::Redis => serve::<redis::Redis>(cx, request).await,
         }
     }
+}
+
+/// Gauges that dashboards of other products read, under those products' names.
+pub fn gauges(text: &mut metrics::Exposition, state: &crate::domain::state::State) {
+    redis::gauges(text, state);
 }
 
 /// The one path that every request walks: parse, let in, answer, word what went wrong, count.

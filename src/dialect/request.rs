@@ -108,6 +108,11 @@ impl Head {
         split_path(&self.encoded_path, true)
     }
 
+    /// Brings the deadline forward to `most` from now; one that is further off stays.
+    pub fn within(&mut self, most: Duration) {
+        self.deadline = self.deadline.min(Instant::now() + most);
+    }
+
     /// The first value of a query parameter.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {

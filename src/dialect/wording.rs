@@ -400,6 +400,57 @@ pub fn refusal(refusal: &Refusal) -> Worded {
             json!({"license": hex(license)}),
             "ask its issuer for a new license",
         ),
+        Refusal::LicenseRevoked { license } => conflict(
+            "license_revoked",
+            format!("license {} was revoked, which is for ever", hex(license)),
+            json!({"license": hex(license)}),
+            "ask its issuer for a new one",
+        ),
+        Refusal::LicenseSuperseded { number, newest } => conflict(
+            "license_superseded",
+            format!("this is issue {number} of the license, and issue {newest} was installed before"),
+            json!({"number": number, "newest": newest}),
+            "install its newest issue",
+        ),
+        Refusal::NotYetValid { starts } => bad(
+            "license_not_yet_valid",
+            format!("the license begins at {}, and would be in force at once", stamp(*starts)),
+            json!({"starts": stamp(*starts)}),
+            "install it when its time has come",
+        ),
+        Refusal::OtherCluster { license, cluster } => bad(
+            "other_cluster",
+            format!("the license is for cluster {}, and this one is {}", shown(license), shown(cluster)),
+            json!({"license": shown(license), "cluster": shown(cluster)}),
+            "ask its issuer for one with this cluster's name",
+        ),
+        Refusal::LimitBelowUse { level, used, limit } => conflict(
+            "limit_below_use",
+            format!("{used} {} are in use, and the license allows {limit}", shown(level)),
+            json!({"level": shown(level), "used": used, "limit": limit}),
+            "use less first, or ask its issuer for more",
+        ),
+        Refusal::NeedsAcknowledgement { from, to, older } => conflict(
+            "needs_acknowledgement",
+            format!("something ends when a license of type {} follows one of type {}", shown(to), shown(from)),
+            json!({"from": shown(from), "to": shown(to), "older": older}),
+            "say that you know: acknowledge it",
+        ),
+        Refusal::SignedBasicRefused => bad(
+            "signed_basic_refused",
+            "this cluster's policy does not take signed licenses of type basic".to_owned(),
+            json!({}),
+            "grant elastic_basic, or choose elastic_signed_basic=accept",
+        ),
+        Refusal::NoSuchChoice { policy, choice } => {
+            let words: Vec<&str> = policy.choices().iter().map(|choice| choice.name()).collect();
+            bad(
+                "no_such_choice",
+                format!("policy {} is {}, not {}", policy.name(), words.join(" or "), choice.name()),
+                json!({"policy": policy.name(), "choices": words}),
+                "choose one of these words",
+            )
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 use super::account;
 use super::account_license::{self, Remembered};
 use super::intent::IntentId;
-use super::license::LicenseId;
+use super::license::{Format, LicenseId};
 use super::name::{Hash, Map, Name, Set, SlaveId};
+use super::policy::{Choice, Policy};
 use super::pool::PoolUid;
 use super::seat::history::SeatDay;
 use super::seat::rules::{Principal, SeatRules};
@@ -59,6 +60,10 @@ enum Chunk {
     /// Work without its pieces; absent when nothing was ever said about work.
     Work(Box<WorkFrame>),
     WorkPieces(Vec<Arc<Work>>),
+    Policies(Vec<(Policy, Choice)>),
+    Revoked(Vec<LicenseId>),
+    RevokedSeries(Vec<(Format, Name)>),
+    Issues(Vec<(Format, Name, u64)>),
 }
 
 /// The small part of what is known of seats.
@@ -112,10 +117,18 @@ pub fn encode_chunks(state: &State) -> impl Iterator<Item = Vec<u8>> + '_ {
     });
     let work = (!state.works.is_empty()).then(|| Chunk::Work(Box::new(work_frame(&state.works))));
     let pieces_of_work = pieces(state.works.works.values(), |part| Chunk::WorkPieces(part.cloned().collect()));
+    let policies = pieces(state.policies.iter(), |part| {
+        Chunk::Policies(part.map(|(policy, choice)| (*policy, *choice)).collect())
+    });
+    let revoked = pieces(state.revoked.iter(), |part| Chunk::Revoked(part.copied().collect()));
+    let series = pieces(state.revoked_series.iter(), |part| Chunk::RevokedSeries(part.cloned().collect()));
+    let issues = pieces(state.issues.iter(), |part| {
+        Chunk::Issues(part.map(|((format, series), number)| (*format, series.clone(), *number)).collect())
+    });
     let end = std::iter::once(Chunk::End);
     let chunks = frame.chain(slaves).chain(users).chain(ids).chain(tokens).chain(intents).chain(keys);
-    let chunks =
-        chunks.chain(seats).chain(groups).chain(members).chain(accounts).chain(work).chain(pieces_of_work).chain(end);
+    let chunks = chunks.chain(seats).chain(groups).chain(members).chain(accounts).chain(work).chain(pieces_of_work);
+    let chunks = chunks.chain(policies).chain(revoked).chain(series).chain(issues).chain(end);
     chunks.map(|chunk| codec::encode(CHUNK_FORMAT, &chunk))
 }
 
@@ -148,6 +161,10 @@ fn frame(state: &State) -> State {
         intents_by_seq: Map::new(),
         keys_used: Map::new(),
         keys_used_by_seq: Map::new(),
+        policies: Map::new(),
+        revoked: Set::new(),
+        revoked_series: Set::new(),
+        issues: Map::new(),
         ..state.clone()
     }
 }
@@ -211,6 +228,7 @@ impl Loader {
 }
 
 /// Puts a chunk's entries back, and what follows from them.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of chunk")]
 fn load(state: &mut State, chunk: Chunk) {
     match chunk {
         Chunk::Frame(_) | Chunk::End => {}
@@ -246,6 +264,13 @@ fn load(state: &mut State, chunk: Chunk) {
                 state.intents.insert(id, seq);
                 state.intents_by_seq.insert(seq, (at, id));
             }
+        }
+        Chunk::Policies(policies) => state.policies.extend(policies),
+        Chunk::Revoked(revoked) => state.revoked.extend(revoked),
+        Chunk::RevokedSeries(series) => state.revoked_series.extend(series),
+        Chunk::Issues(issues) => {
+            let issues = issues.into_iter().map(|(format, series, number)| ((format, series), number));
+            state.issues.extend(issues);
         }
         Chunk::Keys(keys) => {
             for (user, key, answered, at) in keys {
@@ -305,6 +330,10 @@ fn load_seats(seats: &mut Seats, chunk: Chunk) {
         | Chunk::Members(_)
         | Chunk::AccountLicenses(_)
         | Chunk::Work(_)
-        | Chunk::WorkPieces(_) => {}
+        | Chunk::WorkPieces(_)
+        | Chunk::Policies(_)
+        | Chunk::Revoked(_)
+        | Chunk::RevokedSeries(_)
+        | Chunk::Issues(_) => {}
     }
 }

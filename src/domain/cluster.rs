@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::intent::Command;
+use super::license::BuiltinGrant;
 use super::name::{Name, Set, check_name};
 use super::node::NodeAddress;
 use super::refusal::Refusal;
@@ -91,6 +93,13 @@ pub(super) fn init(state: &State, stamp: &Stamp, init: &InitCluster) -> Result<V
     events.push(Event::UserPut { name: init.admin.clone(), user });
     events.push(Event::GroupActivated { group: FIRST_GROUP.into() });
     Ok(events)
+}
+
+/// What a new cluster asks for itself once it has begun: the grants that products make when they first start. Commands
+/// of their own, so that what [`InitCluster`] decides never changes.
+#[must_use]
+pub fn beginning() -> Vec<Command> {
+    vec![Command::GrantBuiltin { grant: BuiltinGrant::ElasticBasic }]
 }
 
 pub(super) fn initialized(

@@ -3,9 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::license::{License, LicenseId};
+use super::license::{Format, License, LicenseId};
 use super::name::{Hash, Map, Name, Set, SlaveId};
 use super::node::{NodeAddress, Ticket};
+use super::policy::{Choice, Policy};
 use super::pool::{Members, PoolUid, Quota};
 use super::seat::event::SeatEvent;
 use super::settings::Settings;
@@ -252,6 +253,20 @@ pub enum Event {
     },
     /// Something happened to work on a seat.
     Work(WorkEvent),
+    /// A policy holds now.
+    PolicySet {
+        /// Which.
+        policy: Policy,
+        /// What was chosen.
+        choice: Choice,
+    },
+    /// A license was revoked for ever.
+    LicenseRevoked {
+        /// Its id.
+        license: LicenseId,
+        /// Every issue of it, too: the format, and its issuer's id.
+        series: Option<(Format, Name)>,
+    },
 }
 
 /// What became of one report, and what follows from it.

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::current::{ReplaceLicense, StartGrant};
 use super::license::{License, LicenseId};
 use super::name::{Hash, Name};
 use super::node::{NodeCommand, TicketCommand};
+use super::policy::{Choice, Policy};
 use super::pool::{CreatePool, EditPool};
 use super::seat::SeatCommand;
 use super::settings::ChangeSettings;
@@ -122,6 +124,24 @@ pub enum Command {
     Seat(SeatCommand),
     /// Work on seats: asked for, stopped, waited for.
     Work(WorkCommand),
+    /// Chooses one of a policy's words for the whole cluster.
+    SetPolicy {
+        /// Which policy.
+        policy: Policy,
+        /// The word.
+        choice: Choice,
+    },
+    /// Installs a license of a product that has one at a time, in place of the one in force.
+    ReplaceLicense(ReplaceLicense),
+    /// Makes one of the grants that replace the license in force.
+    StartGrant(StartGrant),
+    /// Revokes a license for ever; an installed one goes.
+    RevokeLicense {
+        /// Its content hash.
+        license: LicenseId,
+        /// Every issue of it, too, by its issuer's id.
+        series: bool,
+    },
 }
 
 /// What kind of command a record answers. Fixes its chain (decision 10). Grows only at the end.
@@ -225,6 +245,14 @@ pub enum CommandKind {
     CloseSession,
     /// Work whose time has come ended, or its result was forgotten.
     EndWork,
+    /// [`Command::SetPolicy`]
+    SetPolicy,
+    /// [`Command::ReplaceLicense`]
+    ReplaceLicense,
+    /// [`Command::StartGrant`]
+    StartGrant,
+    /// [`Command::RevokeLicense`]
+    RevokeLicense,
 }
 
 /// Which of the two chains a record belongs to (decision 10).
@@ -286,7 +314,11 @@ impl CommandKind {
             | CommandKind::AskWork
             | CommandKind::CancelWork
             | CommandKind::CloseSession
-            | CommandKind::EndWork => Class::Audit,
+            | CommandKind::EndWork
+            | CommandKind::SetPolicy
+            | CommandKind::ReplaceLicense
+            | CommandKind::StartGrant
+            | CommandKind::RevokeLicense => Class::Audit,
         }
     }
 
@@ -343,6 +375,10 @@ impl CommandKind {
             CommandKind::CancelWork => "cancel_work",
             CommandKind::CloseSession => "close_session",
             CommandKind::EndWork => "end_work",
+            CommandKind::SetPolicy => "set_policy",
+            CommandKind::ReplaceLicense => "replace_license",
+            CommandKind::StartGrant => "start_grant",
+            CommandKind::RevokeLicense => "revoke_license",
         }
     }
 }
@@ -409,6 +445,10 @@ impl Command {
             Command::Mark => CommandKind::Mark,
             Command::Seat(command) => command.kind(),
             Command::Work(command) => command.kind(),
+            Command::SetPolicy { .. } => CommandKind::SetPolicy,
+            Command::ReplaceLicense(_) => CommandKind::ReplaceLicense,
+            Command::StartGrant(_) => CommandKind::StartGrant,
+            Command::RevokeLicense { .. } => CommandKind::RevokeLicense,
         }
     }
 }

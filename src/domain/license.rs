@@ -7,11 +7,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::account_license::{self, AccountGrant};
+use super::current::{self, StartGrant};
 use super::event::Event;
-use super::name::{Hash, NAME_CHARS, Name, Set, check_name, check_range, check_text, hex, sha256};
+use super::name::{Hash, NAME_CHARS, Name, Set, check_range, check_text, hex};
 use super::refusal::Refusal;
-use super::stack::{self, POOLABLE_GROUP, TRIAL_GROUP};
+use super::revocation;
+use super::stack::{self, TRIAL_GROUP};
 use super::state::State;
+use super::term::{self, IssueOrder, LevelLimit};
 use super::time::{Moment, NEVER};
 use super::work::limits::SeatLimits;
 use super::{pool, seat, work};
@@ -47,6 +50,10 @@ pub enum BuiltinGrant {
     SplunkForwarder,
     /// Splunk download trial: 500 MB a day for 60 days, once in a cluster's life.
     SplunkTrial,
+    /// Elasticsearch's self-generated basic license: 1,000 nodes, without an end.
+    ElasticBasic,
+    /// Elasticsearch's trial: 30 days, once in a cluster's life.
+    ElasticTrial,
 }
 
 /// An installed license.
@@ -93,6 +100,14 @@ pub enum Term {
     Accounts(AccountGrant),
     /// What is limited of a seat type beside seats and workers.
     SeatLimits(SeatLimits),
+    /// How much there may be of something that slaves report as a gauge.
+    Level(LevelLimit),
+    /// Features that no stack shares out.
+    Features(Set<Name>),
+    /// The name of the only cluster that may install it.
+    Cluster(Name),
+    /// Its place among the issues of one license.
+    Issue(IssueOrder),
 }
 
 /// Metered volume a day, added to a stack.
@@ -153,11 +168,9 @@ pub const TEXT_BYTES: usize = 256 << 10;
 /// Most terms in a license.
 const TERMS: usize = 16;
 /// Most features, and most sourcetypes, in a term.
-const WORDS: usize = 1_000;
+pub(super) const WORDS: usize = 1_000;
 /// Longest window of warnings, in days: a leap year.
 pub const WINDOW_DAYS: u32 = 366;
-/// How long the trial lasts.
-const TRIAL_MS: u64 = 60 * 24 * 3_600_000;
 /// The feature of a license that forgives warnings.
 pub const RESET_FEATURE: &str = "ResetWarnings";
 
@@ -166,7 +179,13 @@ impl License {
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
         self.terms.iter().filter_map(|term| match term {
             Term::Meter(meter) => Some(meter),
-            Term::Seats(_) | Term::Accounts(_) | Term::SeatLimits(_) => None,
+            Term::Seats(_)
+            | Term::Accounts(_)
+            | Term::SeatLimits(_)
+            | Term::Level(_)
+            | Term::Features(_)
+            | Term::Cluster(_)
+            | Term::Issue(_) => None,
         })
     }
 
@@ -174,7 +193,13 @@ impl License {
     pub fn seat_grants(&self) -> impl Iterator<Item = &SeatGrant> {
         self.terms.iter().filter_map(|term| match term {
             Term::Seats(grant) => Some(grant),
-            Term::Meter(_) | Term::Accounts(_) | Term::SeatLimits(_) => None,
+            Term::Meter(_)
+            | Term::Accounts(_)
+            | Term::SeatLimits(_)
+            | Term::Level(_)
+            | Term::Features(_)
+            | Term::Cluster(_)
+            | Term::Issue(_) => None,
         })
     }
 
@@ -183,7 +208,13 @@ impl License {
     pub fn account_grant(&self) -> Option<&AccountGrant> {
         self.terms.iter().find_map(|term| match term {
             Term::Accounts(grant) => Some(grant),
-            Term::Meter(_) | Term::Seats(_) | Term::SeatLimits(_) => None,
+            Term::Meter(_)
+            | Term::Seats(_)
+            | Term::SeatLimits(_)
+            | Term::Level(_)
+            | Term::Features(_)
+            | Term::Cluster(_)
+            | Term::Issue(_) => None,
         })
     }
 
@@ -191,8 +222,33 @@ impl License {
     pub fn seat_limits(&self) -> impl Iterator<Item = &SeatLimits> {
         self.terms.iter().filter_map(|term| match term {
             Term::SeatLimits(limits) => Some(limits),
-            Term::Meter(_) | Term::Seats(_) | Term::Accounts(_) => None,
+            Term::Meter(_)
+            | Term::Seats(_)
+            | Term::Accounts(_)
+            | Term::Level(_)
+            | Term::Features(_)
+            | Term::Cluster(_)
+            | Term::Issue(_) => None,
         })
+    }
+
+    /// The gauges that it limits.
+    pub fn levels(&self) -> impl Iterator<Item = &LevelLimit> {
+        self.terms.iter().filter_map(|term| match term {
+            Term::Level(level) => Some(level),
+            Term::Meter(_) | Term::Seats(_) | Term::Accounts(_) | Term::SeatLimits(_) => None,
+            Term::Features(_) | Term::Cluster(_) | Term::Issue(_) => None,
+        })
+    }
+
+    /// Features that no stack shares out.
+    pub fn features(&self) -> impl Iterator<Item = &Name> {
+        let lists = self.terms.iter().filter_map(|term| match term {
+            Term::Features(features) => Some(features),
+            Term::Meter(_) | Term::Seats(_) | Term::Accounts(_) | Term::SeatLimits(_) => None,
+            Term::Level(_) | Term::Cluster(_) | Term::Issue(_) => None,
+        });
+        lists.flatten()
     }
 
     /// Whether it counts at this moment (K1).
@@ -214,75 +270,34 @@ impl License {
     }
 }
 
-impl BuiltinGrant {
-    /// The grant's id: a license's id, made from its name.
-    #[must_use]
-    pub fn id(self) -> LicenseId {
-        sha256(&[b"quartermaster builtin grant ", self.stack().as_bytes()])
+/// Installs a license whose signature the answering node has verified, if its key is trusted now. Of a product that has
+/// one license at a time, it takes the place of the one in force: whoever asks here knows what is lost.
+pub(super) fn install(state: &State, license: &License) -> Result<Vec<Event>, Refusal> {
+    let license = checked(state, license)?;
+    if current::product_of(&license).is_some() {
+        current::check_time(state, &license)?;
+        return current::install(state, license);
     }
-
-    const fn stack(self) -> &'static str {
-        match self {
-            BuiltinGrant::SplunkFree => "free",
-            BuiltinGrant::SplunkForwarder => "forwarder",
-            BuiltinGrant::SplunkTrial => "download-trial",
-        }
-    }
-
-    /// The grant as a license, made now.
-    #[must_use]
-    pub fn license(self, now: Moment) -> License {
-        const SEARCH: [&str; 7] =
-            ["FwdData", "RcvData", "LocalSearch", "DistSearch", "RcvSearch", "SplunkWeb", "DeployClient"];
-        const TRIAL: [&str; 6] =
-            ["Auth", "ScheduledSearch", "Alerting", "DeployServer", "SigningProcessor", "SyslogOutputProcessor"];
-        let (group, label, quota_bytes, max_violations, features) = match self {
-            BuiltinGrant::SplunkFree => ("Free", "Splunk Free", 500 << 20, 3, SEARCH.to_vec()),
-            BuiltinGrant::SplunkForwarder => {
-                ("Forwarder", "Splunk Forwarder", 1 << 20, 5, vec!["Auth", "FwdData", "RcvData", "DeployClient"])
-            }
-            BuiltinGrant::SplunkTrial => {
-                ("Trial", "Splunk Enterprise Download Trial", 500 << 20, 5, [SEARCH.as_slice(), &TRIAL].concat())
-            }
-        };
-        let meter = Meter {
-            group: group.into(),
-            stack: self.stack().into(),
-            quota_bytes,
-            max_violations,
-            window_days: 30,
-            features: features.into_iter().map(Name::from).collect(),
-            sourcetypes: Set::new(),
-        };
-        License {
-            id: self.id(),
-            format: Format::Builtin,
-            key: None,
-            text: "".into(),
-            label: label.into(),
-            owner: "".into(),
-            kind: self.stack().into(),
-            issue: "".into(),
-            created: now,
-            starts: now,
-            expires: if self == BuiltinGrant::SplunkTrial { now.plus_ms(TRIAL_MS) } else { NEVER },
-            terms: vec![Term::Meter(meter)],
-            installed: now,
-            expired: false,
-        }
-    }
+    check_not_expired(state, &license)?;
+    // its pools stay: what comes is another issue of what goes
+    let superseded = revocation::superseded(state, &license).into_iter();
+    let events: Vec<Event> = superseded.map(|old| Event::LicenseRemoved { license: old.id }).collect();
+    Ok(events.into_iter().chain(add(state, license)?).collect())
 }
 
-/// Installs a license whose signature the answering node has verified, if its key is trusted now.
-pub(super) fn install(state: &State, license: &License) -> Result<Vec<Event>, Refusal> {
+/// Refuses what has ended.
+pub(super) fn check_not_expired(state: &State, license: &License) -> Result<(), Refusal> {
+    if license.expires <= state.now { Err(Refusal::LicenseExpired { expired: license.expires }) } else { Ok(()) }
+}
+
+/// A license as it would be kept, if its key is trusted, it was not revoked, and what it says can be.
+pub(super) fn checked(state: &State, license: &License) -> Result<License, Refusal> {
     let key = license.key.clone().filter(|_| license.format != Format::Builtin).unwrap_or_default();
     let Some(trusted) = state.keys.get(&key) else { return Err(Refusal::NoSuchKey { key }) };
     if let Some(since) = trusted.distrusted {
         return Err(Refusal::KeyDistrusted { key, since });
     }
-    if license.expires <= state.now {
-        return Err(Refusal::LicenseExpired { expired: license.expires });
-    }
+    revocation::check(state, license)?;
     check_range("license bytes", license.text.len() as u64, 1, TEXT_BYTES as u64)?;
     check_range("terms", license.terms.len() as u64, 0, TERMS as u64)?;
     for (what, text) in
@@ -293,38 +308,9 @@ pub(super) fn install(state: &State, license: &License) -> Result<Vec<Event>, Re
     let before = license;
     let mut license = License { installed: state.now, expired: false, ..license.clone() };
     for term in &mut license.terms {
-        match term {
-            Term::Meter(meter) => check_meter(state, meter)?,
-            Term::Seats(grant) => seat::types::check(state, grant)?,
-            Term::Accounts(grant) => account_license::check(state, before, grant)?,
-            Term::SeatLimits(limits) => work::limits::check_term(limits)?,
-        }
+        term::check(state, before, term)?;
     }
-    add(state, license)
-}
-
-/// Checks a metered volume, and writes its group and stack as they are kept.
-fn check_meter(state: &State, meter: &mut Meter) -> Result<(), Refusal> {
-    check_name("stack", &meter.stack)?;
-    let bad = Refusal::BadStack { stack: meter.stack.clone(), group: meter.group.clone() };
-    meter.stack = meter.stack.to_ascii_lowercase().into();
-    let home = stack::home_of(&meter.stack).unwrap_or(POOLABLE_GROUP);
-    let installed = state.stacks.get(&meter.stack).is_none_or(|stack| *stack.group == *home);
-    match stack::group_named(&meter.group) {
-        Some(group) if group == home && installed => meter.group = group.into(),
-        Some(_) | None => return Err(bad),
-    }
-    check_range("window_days", u64::from(meter.window_days), 1, u64::from(WINDOW_DAYS))?;
-    check_range("features", meter.features.len() as u64, 0, WORDS as u64)?;
-    check_range("sourcetypes", meter.sourcetypes.len() as u64, 0, WORDS as u64)?;
-    for word in meter.features.iter().chain(&meter.sourcetypes) {
-        check_text("feature or sourcetype", word, 2 * NAME_CHARS)?;
-    }
-    let others = state.licenses.values().flat_map(|license| license.meters());
-    let sum = others
-        .filter(|other| other.stack == meter.stack)
-        .fold(0_u64, |sum, other| sum.saturating_add(other.quota_bytes));
-    check_range("quota_bytes", meter.quota_bytes, 0, u64::MAX - sum)
+    Ok(license)
 }
 
 /// The grant that a group needs no license for, as often as it likes; the trial is not one of them.
@@ -336,13 +322,18 @@ pub(super) fn free_grant(group: &str) -> Option<BuiltinGrant> {
 
 /// Makes one of the grants that need no issuer.
 pub(super) fn grant(state: &State, grant: BuiltinGrant) -> Result<Vec<Event>, Refusal> {
+    if matches!(grant, BuiltinGrant::ElasticBasic | BuiltinGrant::ElasticTrial) {
+        let kind = current::unmetered(grant, state.now).kind;
+        return current::start(state, &StartGrant { grant, kind, acknowledged: true });
+    }
     if grant == BuiltinGrant::SplunkTrial && state.grants_used.contains(&grant) {
         return Err(Refusal::TrialUsed);
     }
     add(state, grant.license(state.now))
 }
 
-fn add(state: &State, license: License) -> Result<Vec<Event>, Refusal> {
+/// What happens when a checked license is installed.
+pub(super) fn add(state: &State, license: License) -> Result<Vec<Event>, Refusal> {
     if state.licenses.contains_key(&license.id) {
         return Err(Refusal::LicenseExists { license: license.id });
     }
@@ -380,7 +371,8 @@ fn consequences(state: &State, license: &License) -> Vec<Event> {
 }
 
 pub(super) fn installed(state: &mut State, license: &License) {
-    for grant in [BuiltinGrant::SplunkFree, BuiltinGrant::SplunkForwarder, BuiltinGrant::SplunkTrial] {
+    revocation::installed(state, license);
+    for grant in BuiltinGrant::ALL {
         if license.format == Format::Builtin && license.id == grant.id() {
             state.grants_used.insert(grant);
         }
@@ -424,13 +416,20 @@ pub(super) fn remove(state: &State, id: &LicenseId) -> Result<Vec<Event>, Refusa
     if license.meters().any(of_group) && !others().any(of_group) {
         return Err(Refusal::LastLicenseOfActiveGroup { group: group.clone() });
     }
-    let mut events = vec![Event::LicenseRemoved { license: *id }];
+    let events = removal(state, license);
+    Ok(events.into_iter().chain(current::fall_back(state, license)).collect())
+}
+
+/// What happens when an installed license goes: the automatic pool of a stack that nothing is left of goes too.
+pub(super) fn removal(state: &State, license: &License) -> Vec<Event> {
+    let others = || state.licenses.values().filter(|other| other.id != license.id).flat_map(|other| other.meters());
+    let mut events = vec![Event::LicenseRemoved { license: license.id }];
     let stacks: Set<&Name> = license.meters().map(|meter| &meter.stack).collect();
     for stack in stacks.into_iter().filter(|stack| !others().any(|other| other.stack == **stack)) {
         let untouched = state.pools.values().filter(|pool| pool.stack == *stack && pool.is_untouched());
         events.extend(untouched.map(|pool| Event::PoolDeleted { name: pool.name.clone() }));
     }
-    Ok(events)
+    events
 }
 
 pub(super) fn removed(state: &mut State, id: &LicenseId) {

@@ -9,8 +9,10 @@
 pub mod account;
 pub mod account_license;
 pub mod apply;
+mod builtin;
 pub mod checkpoint;
 pub mod cluster;
+pub mod current;
 pub mod day;
 pub mod deadline;
 pub mod event;
@@ -20,9 +22,11 @@ pub mod memory;
 pub mod name;
 pub mod node;
 pub mod placement;
+pub mod policy;
 pub mod pool;
 pub mod record;
 pub mod refusal;
+pub mod revocation;
 pub mod right;
 pub mod seat;
 mod sequence;
@@ -30,6 +34,7 @@ pub mod settings;
 pub mod slave;
 pub mod stack;
 pub mod state;
+pub mod term;
 pub mod time;
 pub mod trust;
 pub mod usage;
@@ -82,6 +87,10 @@ pub fn decide(state: &State, stamp: &Stamp, intent: &Intent) -> Result<Vec<Event
         Command::Mark => Ok(vec![Event::StateMarked]),
         Command::Seat(command) => seat::decide(state, stamp, intent, command),
         Command::Work(command) => work::decide(state, actor, command),
+        Command::ReplaceLicense(wish) => current::replace(state, wish),
+        Command::StartGrant(wish) => current::start(state, wish),
+        Command::RevokeLicense { license, series } => revocation::revoke(state, license, *series),
+        Command::SetPolicy { policy, choice } => policy::set(state, *policy, *choice),
     }
 }
 
@@ -145,5 +154,9 @@ pub fn evolve(state: &mut State, event: &Event) {
         Event::UserGroupMembers { name, joined, left } => user_group::members_moved(state, name, joined, left),
         Event::UserGroupDeleted { name } => user_group::deleted(state, name),
         Event::Work(event) => work::evolve(state, event),
+        Event::LicenseRevoked { license, series } => revocation::revoked(state, license, series.as_ref()),
+        Event::PolicySet { policy, choice } => {
+            state.policies.insert(*policy, *choice);
+        }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::license::LicenseId;
 use super::name::Name;
+use super::policy::{Choice, Policy};
 use super::time::Moment;
 use super::user::Right;
 
@@ -420,4 +421,55 @@ pub enum Refusal {
         /// The threshold.
         threshold: u64,
     },
+    /// The policy knows other words than this one.
+    NoSuchChoice {
+        /// The policy.
+        policy: Policy,
+        /// The word.
+        choice: Choice,
+    },
+    /// The license was revoked.
+    LicenseRevoked {
+        /// Its id.
+        license: LicenseId,
+    },
+    /// A higher issue of the license was installed before.
+    LicenseSuperseded {
+        /// The number of this issue.
+        number: u64,
+        /// The highest that was installed.
+        newest: u64,
+    },
+    /// The license's time has not come, and it would be in force at once.
+    NotYetValid {
+        /// When it comes.
+        starts: Moment,
+    },
+    /// The license is for another cluster.
+    OtherCluster {
+        /// The name that it is for.
+        license: Name,
+        /// This cluster's name.
+        cluster: Name,
+    },
+    /// More of something is in use than the license allows.
+    LimitBelowUse {
+        /// Of which gauge.
+        level: Name,
+        /// What is in use.
+        used: u64,
+        /// What the license allows.
+        limit: u64,
+    },
+    /// Something ends with this, and whoever asks has not said that they know.
+    NeedsAcknowledgement {
+        /// The type of the license in force; empty if there is none.
+        from: Name,
+        /// The type of the one that would follow.
+        to: Name,
+        /// Whether the one in force was issued later.
+        older: bool,
+    },
+    /// The policy does not take signed licenses of type basic.
+    SignedBasicRefused,
 }

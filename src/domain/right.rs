@@ -27,13 +27,16 @@ fn needs(state: &State, command: &Command) -> Needs {
     match command {
         Command::InitCluster(_) | Command::Node(NodeCommand::Join(_)) => Needs::System,
         Command::Mark | Command::Node(NodeCommand::Remove { .. }) => Needs::RightOrSystem(Right::ManageCluster),
-        Command::ChangeSettings(_) | Command::AdoptRules { .. } | Command::Ticket(_) => {
+        Command::ChangeSettings(_) | Command::AdoptRules { .. } | Command::Ticket(_) | Command::SetPolicy { .. } => {
             Needs::Right(Right::ManageCluster)
         }
         Command::TrustKey(_) | Command::DistrustKey { .. } => Needs::Right(Right::ManageTrust),
-        Command::InstallLicense(_) | Command::RemoveLicense { .. } | Command::GrantBuiltin { .. } => {
-            Needs::Right(Right::InstallLicenses)
-        }
+        Command::InstallLicense(_)
+        | Command::RemoveLicense { .. }
+        | Command::ReplaceLicense(_)
+        | Command::StartGrant(_)
+        | Command::RevokeLicense { .. } => Needs::Right(Right::InstallLicenses),
+        Command::GrantBuiltin { .. } => Needs::RightOrSystem(Right::InstallLicenses),
         Command::ActivateGroup { .. }
         | Command::CreatePool(_)
         | Command::EditPool(_)

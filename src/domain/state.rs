@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::account_license::Remembered;
 use super::event::DayTotals;
 use super::intent::IntentId;
-use super::license::{BuiltinGrant, License, LicenseId};
+use super::license::{BuiltinGrant, Format, License, LicenseId};
 use super::name::{Hash, Map, Name, Set, SlaveId};
 use super::node::{Node, Ticket};
+use super::policy::{Choice, Policy};
 use super::pool::{Pool, PoolPast, PoolUid};
 use super::seat::state::Seats;
 use super::settings::Settings;
@@ -176,4 +177,16 @@ pub struct State {
     /// Those that are installed, by number.
     #[serde(skip)]
     pub account_license_numbers: Map<u64, LicenseId>,
+    /// What operators chose; a policy that is not here stands at its first word.
+    #[serde(skip)]
+    pub policies: Map<Policy, Choice>,
+    /// Licenses that were revoked for ever.
+    #[serde(skip)]
+    pub revoked: Set<LicenseId>,
+    /// The same for every issue of one: the format, and its issuer's id.
+    #[serde(skip)]
+    pub revoked_series: Set<(Format, Name)>,
+    /// The highest issue of each license that has an order: none below it comes back.
+    #[serde(skip)]
+    pub issues: Map<(Format, Name), u64>,
 }

@@ -78,6 +78,7 @@ async fn render(house: &House, head: &Head) -> Result<String, Trouble> {
         let walked = tokio::task::spawn_blocking(move || {
             licenses(&mut text, &state);
             volumes(&mut text, &state);
+            crate::dialect::gauges(&mut text, &state);
             slaves(&mut text, &state);
             self::messages(&mut text, &state);
             text
@@ -143,19 +144,18 @@ fn licenses(text: &mut Exposition, state: &State) {
             Standing::Untrusted => "untrusted",
         };
         *counts.entry((dialect, word)).or_default() += 1;
-        for term in license.terms.iter().take(1) {
-            let stack = match term {
-                Term::Meter(meter) => meter.stack.to_string(),
-                Term::Seats(grant) => grant.product.to_string(),
-                Term::SeatLimits(limits) => limits.product.to_string(),
-                Term::Accounts(_) => license.kind.to_string(),
-            };
-            let (kind, owner) = (license.kind.to_string(), license.owner.to_string());
-            info.push((vec![id.clone(), dialect.to_owned(), stack.clone(), kind, owner], 1.0));
-            starts.push((vec![id.clone(), stack.clone()], value(license.starts.seconds())));
-            if license.expires != NEVER {
-                ends.push((vec![id.clone(), stack], value(license.expires.seconds())));
-            }
+        let stack = match license.terms.first() {
+            Some(Term::Meter(meter)) => meter.stack.to_string(),
+            Some(Term::Seats(grant)) => grant.product.to_string(),
+            Some(Term::SeatLimits(limits)) => limits.product.to_string(),
+            Some(Term::Accounts(_)) => license.kind.to_string(),
+            Some(Term::Level(_) | Term::Features(_) | Term::Cluster(_) | Term::Issue(_)) | None => String::new(),
+        };
+        let (kind, owner) = (license.kind.to_string(), license.owner.to_string());
+        info.push((vec![id.clone(), dialect.to_owned(), stack.clone(), kind, owner], 1.0));
+        starts.push((vec![id.clone(), stack.clone()], value(license.starts.seconds())));
+        if license.expires != NEVER {
+            ends.push((vec![id, stack], value(license.expires.seconds())));
         }
     }
     text.gauge(metrics::LICENSE_INFO, info);

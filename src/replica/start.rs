@@ -35,7 +35,7 @@ use super::types::Member;
 use super::waiters::Waiters;
 use super::{Waited, submit, upkeep};
 use crate::codec;
-use crate::domain::cluster::InitCluster;
+use crate::domain::cluster::{self, InitCluster};
 use crate::domain::intent::Command;
 use crate::domain::record::Outcome;
 use crate::store::{StateDb, StoreError};
@@ -350,7 +350,22 @@ async fn begin(shared: &Arc<Shared>, raft: &Raft, first: InitCluster) -> Result<
             return Ok(());
         }
     }
+    for command in cluster::beginning() {
+        grant(shared, &command).await;
+    }
     std::fs::remove_file(shared.dirs.init()).map_err(|error| format!("{}: {error}", shared.dirs.init().display()))
+}
+
+/// Has one of the commands decided that a new cluster asks for itself. What it has already is refused, which is as good.
+async fn grant(shared: &Arc<Shared>, command: &Command) {
+    while shared.phase.borrow().runs() {
+        let deadline = Instant::now() + TRY;
+        let (actor, waited) = (system(), Waited::EvenWhileCatchingUp);
+        match submit::submit(shared, &actor, None, command, deadline, waited).await {
+            Ok(_) => return,
+            Err(error) => tracing::debug!(%error, "a new cluster's grant is proposed again"),
+        }
+    }
 }
 
 impl Running {

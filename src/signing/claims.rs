@@ -10,6 +10,13 @@ use crate::domain::time::Moment;
 /// Most names in one list of a license (features, sourcetypes).
 pub const LIST_NAMES: usize = 1_000;
 
+/// When a license begins that does not say so: the minute that runs. A cluster whose clock is a little behind the issuer's
+/// takes it at once.
+#[must_use]
+pub const fn this_minute(now: Moment) -> Moment {
+    Moment(now.0 / 60_000 * 60_000)
+}
+
 /// A claims file, TOML or JSON, in the field names of the format that it is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimsFile(pub Map<String, Value>);

@@ -3,7 +3,7 @@
 
 use super::compact::Envelope;
 use super::keys::PublicKey;
-use super::{DOCUMENT_BYTES, LicenseProblem, immuta, native, nuix, splunk};
+use super::{DOCUMENT_BYTES, LicenseProblem, elastic, immuta, native, nuix, redis, splunk};
 use crate::domain::license::{Format, License};
 use crate::domain::name::{Map, Name};
 use crate::domain::trust::{Algorithm, TrustedKey};
@@ -19,6 +19,10 @@ pub enum Document {
     Nuix(Envelope),
     /// Splunk's XML.
     Splunk(Box<splunk::Envelope>),
+    /// Elasticsearch's JSON.
+    Elastic(Box<elastic::Envelope>),
+    /// Redis Enterprise's text block.
+    Redis(redis::Envelope),
 }
 
 /// Which key a document says it was signed by.
@@ -65,6 +69,12 @@ impl Document {
         if let Some(envelope) = Envelope::of(nuix::NAME, text) {
             return envelope.map(Document::Nuix);
         }
+        if start.starts_with(redis::BEGIN) {
+            return redis::Envelope::of(text).map(Document::Redis);
+        }
+        if start.starts_with('{') {
+            return elastic::one(text).map(|envelope| Document::Elastic(Box::new(envelope)));
+        }
         Err(LicenseProblem::Unreadable("it begins like no license format that is known here".to_owned()))
     }
 
@@ -76,6 +86,8 @@ impl Document {
             Document::Immuta(_) => Format::Immuta,
             Document::Nuix(_) => Format::Nuix,
             Document::Splunk(_) => Format::Splunk,
+            Document::Elastic(_) => Format::Elastic,
+            Document::Redis(_) => Format::Redis,
         }
     }
 
@@ -86,6 +98,8 @@ impl Document {
             Document::Native(envelope) => Signer::Named(envelope.key.clone()),
             Document::Immuta(envelope) | Document::Nuix(envelope) => Signer::Named(envelope.key.clone()),
             Document::Splunk(envelope) => envelope.signer(),
+            Document::Elastic(envelope) => envelope.signer(),
+            Document::Redis(envelope) => envelope.signer(),
         }
     }
 
@@ -98,6 +112,8 @@ impl Document {
             Document::Native(envelope) => envelope.verify(key),
             Document::Immuta(envelope) | Document::Nuix(envelope) => envelope.verify(key),
             Document::Splunk(envelope) => envelope.verify(key),
+            Document::Elastic(envelope) => envelope.verify(key),
+            Document::Redis(envelope) => envelope.verify(key),
         }
     }
 
@@ -111,6 +127,8 @@ impl Document {
             Document::Immuta(envelope) => immuta::license(envelope, key),
             Document::Nuix(envelope) => nuix::license(envelope, key),
             Document::Splunk(envelope) => envelope.license(key),
+            Document::Elastic(envelope) => envelope.license(key),
+            Document::Redis(envelope) => envelope.license(key),
         }
     }
 

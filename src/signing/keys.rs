@@ -41,6 +41,17 @@ pub enum KeyProblem {
     Failed(&'static str),
 }
 
+/// The id of the key whose public bytes have this hash.
+#[must_use]
+pub fn key_name(algorithm: Algorithm, hash: &[u8]) -> Name {
+    let kind = match algorithm {
+        Algorithm::Ed25519 => "ed25519",
+        Algorithm::Rsa2048 => "rsa",
+    };
+    let digits = hex(hash);
+    format!("{kind}:{}", &digits[..digits.len().min(KEY_ID_HEX)]).into()
+}
+
 /// An issuer's private key. Never on a node.
 pub enum SigningKey {
     /// For our own formats.
@@ -191,11 +202,7 @@ impl PublicKey {
     /// Its id: the algorithm, and the beginning of the hash of its bytes.
     #[must_use]
     pub fn id(&self) -> Name {
-        let kind = match self.algorithm {
-            Algorithm::Ed25519 => "ed25519",
-            Algorithm::Rsa2048 => "rsa",
-        };
-        format!("{kind}:{}", &hex(&sha256(&[&self.bytes]))[..KEY_ID_HEX]).into()
+        key_name(self.algorithm, &sha256(&[&self.bytes]))
     }
 
     /// The key as SubjectPublicKeyInfo in PEM.

@@ -33,7 +33,7 @@ fn signed(key: &SigningKey, claims: &str) -> Result<String, SignProblem> {
 }
 
 fn meter(license: &License) -> &crate::domain::license::Meter {
-    let [Term::Meter(meter)] = license.terms.as_slice() else { panic!("one meter") };
+    let [Term::Meter(meter)] = license.terms.as_slice() else { panic!("no single meter: {license:?}") };
     meter
 }
 
@@ -169,8 +169,8 @@ fn claims_that_make_no_license_are_named() {
 
 #[test]
 fn a_format_that_is_not_built_says_so() {
-    let problem = sign(Format::Elastic, &key(), ClaimsFile::default(), NOW).expect_err("not built");
-    assert_eq!(problem.to_string(), "format elastic cannot be signed by this release, only native");
+    let problem = sign(Format::Builtin, &key(), ClaimsFile::default(), NOW).expect_err("not built");
+    assert_eq!(problem.to_string(), "format builtin cannot be signed by this release");
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod pages;
 mod rights;
 #[path = "api/secrets.rs"]
 mod secrets;
+#[path = "api/signed.rs"]
+mod signed;
 #[path = "api/splunk.rs"]
 mod splunk;
 #[path = "api/transcripts.rs"]

@@ -14,8 +14,10 @@ use quartermaster::domain::apply::{decode_batch, encode_batch};
 use quartermaster::domain::checkpoint::{Loader, encode_chunks};
 use quartermaster::domain::event::{DayClosed, DayTotals, DayUse, Event, ReportJudged};
 use quartermaster::domain::intent::{Command, CommandKind, IdempotencyKey, Intent, IntentId};
+use quartermaster::domain::license::{Format, License, Term};
 use quartermaster::domain::name::{Map, Name, Set, hex};
 use quartermaster::domain::node::{NodeAddress, Ticket};
+use quartermaster::domain::policy::{Choice, Policy};
 use quartermaster::domain::pool::{Members, Quota};
 use quartermaster::domain::record::{Outcome, RECORD_FORMAT, Record};
 use quartermaster::domain::refusal::Refusal;
@@ -25,6 +27,7 @@ use quartermaster::domain::seat::{Checkout, Need, Overask, Place, SeatCommand, S
 use quartermaster::domain::settings::Settings;
 use quartermaster::domain::slave::{Fate, Level, Range, ReportRefusal, Row};
 use quartermaster::domain::state::State;
+use quartermaster::domain::term::{IssueOrder, LevelLimit};
 use quartermaster::domain::time::{Day, Moment};
 use quartermaster::domain::user::{Right, Token, TokenKind, User, UserCommand};
 use quartermaster::domain::work::WorkEvent;
@@ -141,6 +144,10 @@ fn events() -> Vec<Event> {
         Event::UserGroupPut { name: "team".into(), roles: Set::unit("viewer".into()) },
         Event::UserGroupMembers { name: "team".into(), joined: vec!["ann".into()], left: vec!["bob".into()] },
         Event::UserGroupDeleted { name: "team".into() },
+        Event::PolicySet { policy: Policy::WorkersBeyondFree, choice: Choice::Clamp },
+        Event::LicenseRevoked { license: id, series: None },
+        Event::LicenseRevoked { license: id, series: Some((Format::Nuix, "i".into())) },
+        Event::LicenseInstalled { license: Box::new(of_every_term()) },
     ]
     .into_iter()
     .chain(seat_events())
@@ -219,8 +226,19 @@ fn seat_events() -> Vec<Event> {
     [license, put].into_iter().chain(events.into_iter().chain(ended).map(Event::Seat)).collect()
 }
 
+/// A license with one of each term that is no meter, and of the last format and grant.
+fn of_every_term() -> License {
+    let mut license = License { kind: "enterprise".into(), ..license("every term", 100) };
+    let limits = [Some(7), None].map(|limit| Term::Level(LevelLimit { level: "nodes".into(), limit }));
+    license.terms.extend(limits);
+    license.terms.push(Term::Features(Set::unit("bigstore".into())));
+    license.terms.push(Term::Cluster("test".into()));
+    license.terms.push(Term::Issue(IssueOrder { series: "s".into(), number: 3 }));
+    license
+}
+
 /// How many variants [`named`] names.
-const EVENTS: usize = 50;
+const EVENTS: usize = 52;
 
 fn named(event: &Event) -> &'static str {
     match event {
@@ -274,6 +292,8 @@ fn named(event: &Event) -> &'static str {
         Event::Work(WorkEvent::Ended { .. }) => "WorkEnded",
         Event::Work(WorkEvent::Forgotten { .. }) => "WorkForgotten",
         Event::Work(WorkEvent::Closing { .. }) => "SessionClosing",
+        Event::PolicySet { .. } => "PolicySet",
+        Event::LicenseRevoked { .. } => "LicenseRevoked",
     }
 }
 
@@ -289,6 +309,8 @@ fn records() -> Vec<(&'static str, Record)> {
         Refusal::RoleInGroup { role: "viewer".into(), group: "team".into() },
         Refusal::NoAccountSeat { taken: 3, seats: 2 },
         Refusal::AuditThreshold { product: "review".into(), read: 1, asked: 2, threshold: 2 },
+        Refusal::SignedBasicRefused,
+        Refusal::NoSuchChoice { policy: Policy::SignedBasic, choice: Choice::Clamp },
     ];
     let outcomes = [Outcome::Done(vec![Event::StateMarked]), Outcome::Repeated { seq: 3 }];
     let outcomes = outcomes.into_iter().chain(refused.map(Outcome::Refused));

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quartermaster::domain::license::Standing;
+use quartermaster::domain::current;
+use quartermaster::domain::license::{Format, License, Standing, Term};
 use quartermaster::domain::name::Name;
 use quartermaster::domain::pool::Quota;
 use quartermaster::domain::slave::{EPOCHS, MISSING_RANGES};
@@ -16,8 +17,27 @@ pub(crate) fn check(state: &State) {
     stacks(state);
     indexes(state);
     slaves(state);
+    licenses(state);
     crate::seat_invariants::check(state);
     crate::works::check(state);
+}
+
+/// T4: one license in force of each product that has one at a time; nothing that was revoked, and no issue below the
+/// highest of its license.
+fn licenses(state: &State) {
+    for product in [Format::Elastic, Format::Redis] {
+        let of_product = |license: &&std::sync::Arc<License>| current::product_of(license) == Some(product);
+        assert!(state.licenses.values().filter(of_product).count() <= 1, "two licenses of {product:?} in force");
+    }
+    for license in state.licenses.values() {
+        let series = (license.format, license.issue.clone());
+        assert!(!state.revoked.contains(&license.id) && !state.revoked_series.contains(&series), "revoked and here");
+        for term in &license.terms {
+            let Term::Issue(issue) = term else { continue };
+            let newest = state.issues.get(&(license.format, issue.series.clone())).copied();
+            assert_eq!(newest, Some(issue.number), "a superseded issue is here");
+        }
+    }
 }
 
 /// U1: a pool's bytes are those of its slaves; the day's are those of its pools and of no pool.

@@ -8,17 +8,20 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use quartermaster::domain::apply::{Ledger, decode_batch};
 use quartermaster::domain::checkpoint::{Loader, encode_chunks};
+use quartermaster::domain::current::{ReplaceLicense, StartGrant};
 use quartermaster::domain::event::Event;
 use quartermaster::domain::intent::{Class, Command, IdempotencyKey};
-use quartermaster::domain::license::{BuiltinGrant, License, Term};
+use quartermaster::domain::license::{BuiltinGrant, Format, License, Term};
 use quartermaster::domain::name::{Name, Set, sha256};
 use quartermaster::domain::node::{CreateTicket, JoinNode, NodeAddress, NodeCommand, TicketCommand};
+use quartermaster::domain::policy::{Choice, Policy};
 use quartermaster::domain::pool::{CreatePool, EditPool, Members, Quota};
 use quartermaster::domain::record::{Outcome, Record};
 use quartermaster::domain::refusal::Refusal;
 use quartermaster::domain::settings::ChangeSettings;
 use quartermaster::domain::slave::{EditSlave, Fate, Level, Report, Row};
 use quartermaster::domain::state::Heads;
+use quartermaster::domain::term::IssueOrder;
 use quartermaster::domain::time::{Day, Moment, NEVER};
 use quartermaster::domain::user::{Right, TokenKind, UserCommand};
 use quartermaster::projection;
@@ -89,6 +92,23 @@ fn a_license() -> impl Strategy<Value = License> {
                 meter.sourcetypes = Set::unit("syslog".into());
             }
             license
+        },
+    )
+}
+
+fn a_replacement() -> impl Strategy<Value = ReplaceLicense> {
+    let kinds = prop::sample::select(vec!["basic", "gold", "platinum", "enterprise", "trial"]);
+    (0_u8..8, kinds, any::<bool>(), -3_i64..3, 0_u64..5, 0_u64..8, any::<bool>()).prop_map(
+        |(number, kind, redis, day, issue, used, acknowledged)| {
+            let format = if redis { Format::Redis } else { Format::Elastic };
+            let base = i64::try_from(crate::world::START + 5 * DAY_MS).expect("a small number");
+            let issued = u64::try_from(base + day * i64::try_from(DAY_MS).expect("small")).expect("after 1970");
+            let mut license = crate::world::signed(format, &format!("signed {number}"), kind, issued);
+            if issue > 0 && redis {
+                license.terms.push(Term::Issue(IssueOrder { series: "".into(), number: issue }));
+            }
+            let in_use = vec![Level { name: "ram_shards".into(), value: used }];
+            ReplaceLicense { license: Box::new(license), acknowledged, in_use }
         },
     )
 }
@@ -198,6 +218,15 @@ fn command() -> impl Strategy<Value = Command> {
         4 => crate::seat_properties::command(),
         1 => crate::works::any_license().prop_map(|license| Command::InstallLicense(Box::new(license))),
         2 => crate::works::any_work(),
+        4 => a_replacement().prop_map(Command::ReplaceLicense),
+        1 => a_replacement().prop_map(|wish| Command::InstallLicense(wish.license)),
+        2 => (any::<bool>(), prop::sample::select(vec!["basic", "trial", "gold", "x"]), any::<bool>()).prop_map(|(basic, kind, acknowledged)| Command::StartGrant(StartGrant {
+            grant: if basic { BuiltinGrant::ElasticBasic } else { BuiltinGrant::ElasticTrial },
+            kind: kind.into(),
+            acknowledged,
+        })),
+        1 => (0_u8..8, any::<bool>()).prop_map(|(number, series)| Command::RevokeLicense { license: sha256(&[format!("signed {number}").as_bytes()]), series }),
+        1 => any::<bool>().prop_map(|refuse| Command::SetPolicy { policy: Policy::SignedBasic, choice: if refuse { Choice::Refuse } else { Choice::Accept } }),
         1 => Just(Command::Mark),
         1 => Just(init()),
     ]

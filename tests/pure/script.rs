@@ -4,15 +4,18 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use goldenscript::{ArgumentConsumer, Context, Runner};
+use quartermaster::domain::current::{ReplaceLicense, StartGrant};
 use quartermaster::domain::event::Event;
 use quartermaster::domain::intent::{Command, IdempotencyKey};
-use quartermaster::domain::license::{BuiltinGrant, License, Term};
+use quartermaster::domain::license::{BuiltinGrant, Format, License, Term};
 use quartermaster::domain::name::{Name, Set, hex, sha256};
+use quartermaster::domain::policy::{self, Choice, Policy};
 use quartermaster::domain::pool::{CreatePool, EditPool, Members, Quota};
 use quartermaster::domain::record::Outcome;
 use quartermaster::domain::seat::SeatCommand;
 use quartermaster::domain::settings::ChangeSettings;
 use quartermaster::domain::slave::{EditSlave, Level, Report, Row};
+use quartermaster::domain::term::IssueOrder;
 use quartermaster::domain::time::Moment;
 use quartermaster::domain::user::{Right, TokenKind, UserCommand};
 use quartermaster::projection::{groups, licenses, messages, pools, slaves, stacks, usage};
@@ -149,11 +152,42 @@ impl Script {
         Ok(license)
     }
 
+    /// A license in the place of the one in force: `replace NAME TYPE [issued=-2d] [format=redis] [ack=true] …`.
+    fn replace(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<Command, Box<dyn Error>> {
+        let (name, kind) = (args.next_pos().ok_or("which?")?, args.next_pos().ok_or("of which type?")?);
+        let format = if args.take_key("format") == Some("redis") { Format::Redis } else { Format::Elastic };
+        let issued = ago(self.world.now, args.take_key("issued").unwrap_or("-1d"))?;
+        let mut license = crate::world::signed(format, name, kind, issued.0);
+        if let Some(starts) = args.take_key("starts") {
+            license.starts = ago(self.world.now, starts)?;
+        }
+        license.terms.extend(args.take_key("cluster").map(|name| Term::Cluster(name.into())));
+        if let Some(number) = args.take_key("issue") {
+            license.terms.push(Term::Issue(IssueOrder { series: "".into(), number: number.parse()? }));
+        }
+        let in_use = args.take_key("used").map(str::parse).transpose()?;
+        Ok(Command::ReplaceLicense(ReplaceLicense {
+            license: Box::new(license),
+            acknowledged: args.take_key("ack") == Some("true"),
+            in_use: in_use.map(|value| Level { name: "ram_shards".into(), value }).into_iter().collect(),
+        }))
+    }
+
     fn command(&mut self, name: &str, args: &mut ArgumentConsumer<'_>) -> Result<Command, Box<dyn Error>> {
         let first = |args: &mut ArgumentConsumer<'_>| args.next_pos().map(Name::from).ok_or("which?");
         Ok(match name {
             "license" => Command::InstallLicense(Box::new(self.license(args)?)),
             "remove" => Command::RemoveLicense { license: sha256(&[first(args)?.as_bytes()]) },
+            "replace" => self.replace(args)?,
+            "start" => Command::StartGrant(StartGrant {
+                grant: grant(&first(args)?)?,
+                kind: args.take_key("type").unwrap_or("trial").into(),
+                acknowledged: args.take_key("ack") == Some("true"),
+            }),
+            "revoke_license" => Command::RevokeLicense {
+                license: sha256(&[first(args)?.as_bytes()]),
+                series: args.take_key("series") == Some("true"),
+            },
             "grant" => Command::GrantBuiltin { grant: grant(&first(args)?)? },
             "activate" => Command::ActivateGroup { group: first(args)? },
             "trust" => Command::TrustKey(issuer()),
@@ -176,6 +210,10 @@ impl Script {
             "report" => self.report(args)?,
             "label" => Command::EditSlave(EditSlave { slave: first(args)?, label: Some(first(args)?) }),
             "forget" => Command::ForgetSlave { slave: first(args)? },
+            "policy" => Command::SetPolicy {
+                policy: Policy::named(&first(args)?).ok_or("no such policy")?,
+                choice: Choice::named(&first(args)?).ok_or("no such choice")?,
+            },
             "settings" => Command::ChangeSettings(ChangeSettings {
                 squash_threshold: args.take_key("squash").map(str::parse).transpose()?,
                 retention_days: args.take_key("days").map(str::parse).transpose()?,
@@ -309,12 +347,18 @@ impl Script {
             }
             "licenses" => {
                 for view in licenses::licenses(state) {
-                    writeln!(out, "{}: {:?}, {:?} days left", view.license.label, view.standing, view.days_left)?;
+                    let license = view.license;
+                    writeln!(out, "{}: {:?}, {:?} days left", license.label, view.standing, view.days_left)?;
                 }
             }
             "teams" => {
                 for (name, group) in &state.user_groups {
                     writeln!(out, "{name}: {} have {}", told_set(&group.members), told_set(&group.roles))?;
+                }
+            }
+            "policies" => {
+                for policy in Policy::ALL {
+                    writeln!(out, "{}: {}", policy.name(), policy::chosen(state, policy).name())?;
                 }
             }
             "levels" => writeln!(out, "{:?}", usage::levels(state))?,
@@ -417,6 +461,8 @@ fn grant(text: &str) -> Result<BuiltinGrant, Box<dyn Error>> {
         "free" => Ok(BuiltinGrant::SplunkFree),
         "forwarder" => Ok(BuiltinGrant::SplunkForwarder),
         "trial" => Ok(BuiltinGrant::SplunkTrial),
+        "elastic_basic" => Ok(BuiltinGrant::ElasticBasic),
+        "elastic_trial" => Ok(BuiltinGrant::ElasticTrial),
         other => Err(format!("no such grant: {other}").into()),
     }
 }

@@ -9,6 +9,7 @@ use quartermaster::domain::name::{Name, Set, sha256};
 use quartermaster::domain::node::NodeAddress;
 use quartermaster::domain::record::{Outcome, Stored};
 use quartermaster::domain::slave::{Report, Row};
+use quartermaster::domain::term::LevelLimit;
 use quartermaster::domain::time::{Calendar, Day, LATE_DAYS, Moment, NEVER, Stamp};
 use quartermaster::domain::trust::{Algorithm, TrustedKey, key_id};
 use quartermaster::domain::user::{Actor, Credential};
@@ -174,6 +175,20 @@ pub(crate) fn seats(name: &str, product: &str, count: u64, workers: u64) -> Lice
         audit_threshold_bytes: 0,
     };
     License { terms: vec![Term::Seats(grant)], ..license(name, 0) }
+}
+
+/// A signed license of a product that has one at a time: of this type, issued at this moment, for ten days.
+pub(crate) fn signed(format: Format, name: &str, kind: &str, issued: u64) -> License {
+    let level = if format == Format::Redis { "ram_shards" } else { "nodes" };
+    License {
+        format,
+        kind: kind.into(),
+        created: Moment(issued),
+        starts: Moment(issued),
+        expires: Moment(issued + 10 * DAY_MS),
+        terms: vec![Term::Level(LevelLimit { level: level.into(), limit: Some(5) })],
+        ..license(name, 0)
+    }
 }
 
 /// A report of one row.

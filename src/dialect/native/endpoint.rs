@@ -76,6 +76,8 @@ pub enum Endpoint {
     GetLicense(String),
     /// Removes a license.
     RemoveLicense(String),
+    /// Revokes a license for ever.
+    RevokeLicense(String),
     /// A license's document.
     LicenseText(String),
     /// A license without an issuer.
@@ -120,6 +122,8 @@ pub enum Endpoint {
     GetSettings,
     /// Changes cluster settings.
     ChangeSettings,
+    /// Chooses for one policy.
+    SetPolicy(String),
     /// The cluster and its members.
     GetCluster,
     /// A ticket to join.

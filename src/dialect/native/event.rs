@@ -144,6 +144,13 @@ fn event(event: &Event, state: &State) -> Value {
         }
         Event::UserGroupDeleted { name } => json!({"event": "user_group_deleted", "group": name}),
         Event::Work(event) => work::event(event),
+        Event::LicenseRevoked { license, series } => json!({
+            "event": "license_revoked", "license": hex(license),
+            "series": series.as_ref().map(|(format, issue)| json!({"format": format_name(*format), "issue": issue})),
+        }),
+        Event::PolicySet { policy, choice } => {
+            json!({"event": "policy_set", "policy": policy.name(), "choice": choice.name()})
+        }
     }
 }
 
@@ -196,6 +203,10 @@ fn license(license: &License) -> Value {
                 "group": meter.group, "stack": meter.stack, "quota_bytes": meter.quota_bytes,
                 "max_violations": meter.max_violations, "window_days": meter.window_days,
             }),
+            Term::Level(level) => json!({"level": level.level, "limit": level.limit}),
+            Term::Features(features) => json!({"features": words(features)}),
+            Term::Cluster(cluster) => json!({"cluster": cluster}),
+            Term::Issue(issue) => json!({"series": issue.series, "number": issue.number}),
         })
         .collect();
     json!({

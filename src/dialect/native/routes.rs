@@ -227,6 +227,11 @@ pub const ROUTES: &[Route] = &[
         first(names).map(Endpoint::RemoveLicense)
     })
     .says("removeLicense", "Remove a license"),
+    row("POST", "/api/v1/licenses/{id}/revoke", Needs::Right(Right::InstallLicenses), |names| {
+        first(names).map(Endpoint::RevokeLicense)
+    })
+    .says("revokeLicense", "Revoke a license for ever, installed or not; with series=true every issue of it")
+    .query(&["series"]),
     row("GET", "/api/v1/licenses/{id}/text", Needs::Right(Right::ReadLicenseText), |names| {
         first(names).map(Endpoint::LicenseText)
     })
@@ -313,6 +318,12 @@ pub const ROUTES: &[Route] = &[
         .says("changeSettings", "Change the cluster's settings; absent fields stay")
         .takes(one::<wire::SettingsChanges>("SettingsChanges"))
         .gives(one::<wire::Settings>("Settings")),
+    row("PUT", "/api/v1/settings/policies/{name}", Needs::Right(Right::ManageCluster), |names| {
+        first(names).map(Endpoint::SetPolicy)
+    })
+    .says("setPolicy", "Choose for one policy, where a product and its documentation differ")
+    .takes(one::<wire::NewChoice>("NewChoice"))
+    .gives(one::<wire::Settings>("Settings")),
     row("GET", "/api/v1/cluster", Needs::Right(Right::View), |_| Some(Endpoint::GetCluster))
         .says("getCluster", "The cluster, its members, and how far this node is")
         .gives(one::<wire::Cluster>("Cluster")),

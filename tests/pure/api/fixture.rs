@@ -70,6 +70,14 @@ impl Cluster {
         Cluster { solo, context: Arc::new(context) }
     }
 
+    /// Grants what a new cluster grants itself.
+    pub(super) fn begin(&self) {
+        for command in quartermaster::domain::cluster::beginning() {
+            let actor = Actor { user: "system".into(), credential: Credential::System };
+            self.solo.submit(actor, None, command);
+        }
+    }
+
     /// Answers a request and reads the whole reply.
     pub(super) async fn ask(&self, method: &str, target: &str, headers: HeaderMap, body: &str) -> (Reply, String) {
         self.ask_from(IpAddr::V4(Ipv4Addr::LOCALHOST), method, target, (headers, body)).await

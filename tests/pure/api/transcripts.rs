@@ -45,6 +45,9 @@ fn every_transcript_still_reads_the_same() {
 async fn check(file: &Path) {
     let wanted = std::fs::read_to_string(file).expect("is text");
     let mut teller = Teller { cluster: Cluster::new(), token: String::new(), functions: Vec::new() };
+    if file.parent().is_some_and(|folder| folder.ends_with("elastic")) {
+        teller.cluster.begin();
+    }
     let mut found = String::new();
     for block in wanted.split_inclusive("===\n") {
         found.push_str(&teller.tell(block.strip_suffix("===\n").unwrap_or(block)).await);
@@ -119,7 +122,7 @@ impl Teller {
 
     /// A request with what the story has brought about.
     fn filled(&mut self, text: &str) -> String {
-        let mut text = text.replace("TOKEN", &self.token);
+        let mut text = super::signed::filled(&text.replace("TOKEN", &self.token));
         for (number, key) in (1..).zip(&self.functions) {
             text = text.replace(&format!("FUNCTION{number}"), key);
         }

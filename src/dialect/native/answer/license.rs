@@ -42,6 +42,7 @@ pub(super) async fn answer(call: &mut Asked, endpoint: Endpoint) -> Result {
             let license = parse_id(&id).ok_or_else(|| missing("license", &id))?;
             call.submit(Command::RemoveLicense { license }, b"").await.map(|_| done())
         }
+        Endpoint::RevokeLicense(id) => revoke(call, &id).await,
         Endpoint::LicenseText(id) => {
             let text = find(&call.view().state, &id)?.text.to_string();
             Ok(Reply::of(StatusCode::OK, "text/plain; charset=utf-8", text).with("cache-control", "no-store"))
@@ -171,6 +172,10 @@ fn term(term: &Term) -> wire::Term {
             audited: grant.audited,
             audit_threshold_bytes: grant.audit_threshold_bytes,
         },
+        Term::Level(level) => wire::Term::Level { level: level.level.to_string(), limit: level.limit },
+        Term::Features(features) => wire::Term::Features { features: words(features) },
+        Term::Cluster(cluster) => wire::Term::Cluster { cluster: cluster.to_string() },
+        Term::Issue(issue) => wire::Term::Issue { series: issue.series.to_string(), number: issue.number },
     }
 }
 
@@ -211,14 +216,19 @@ fn installed(answer: &Answer, id: &LicenseId) -> Result {
     Ok(Reply::json(StatusCode::CREATED, &license(found, state, true)))
 }
 
+/// Revokes a license, installed or not; with `?series=true` every issue of an installed one.
+async fn revoke(call: &mut Asked, id: &str) -> Result {
+    let series = call.head.flag("series")?;
+    call.no_body().await?;
+    let license = parse_id(id).ok_or_else(|| missing("license", id))?;
+    call.submit(Command::RevokeLicense { license, series }, b"").await.map(|_| done())
+}
+
 async fn grant(call: &mut Asked) -> Result {
     let (wish, body) = call.json::<wire::GrantRequest>().await?;
-    let grant = match wish.grant.as_str() {
-        "splunk_free" => BuiltinGrant::SplunkFree,
-        "splunk_forwarder" => BuiltinGrant::SplunkForwarder,
-        "splunk_trial" => BuiltinGrant::SplunkTrial,
-        _ => return Err(bad_body("grant is splunk_free, splunk_forwarder or splunk_trial")),
-    };
+    let known = BuiltinGrant::ALL.into_iter().find(|grant| grant.name() == wish.grant);
+    let names = || BuiltinGrant::ALL.map(BuiltinGrant::name).join(", ");
+    let grant = known.ok_or_else(|| bad_body(format!("grant is one of {}", names())))?;
     let answer = call.submit(Command::GrantBuiltin { grant }, &body).await?;
     installed(&answer, &grant.id())
 }

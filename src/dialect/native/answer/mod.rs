@@ -27,6 +27,7 @@ type Asked = Call<Matched>;
 type Result<T = Reply> = std::result::Result<T, Trouble>;
 
 /// Answers one call.
+#[expect(clippy::too_many_lines, reason = "one line an endpoint, and no `_` arm")]
 pub(super) async fn answer(call: &mut Asked) -> Result {
     let endpoint = call.endpoint.endpoint.clone();
     let reply = match endpoint {
@@ -63,6 +64,7 @@ pub(super) async fn answer(call: &mut Asked) -> Result {
         | Endpoint::InstallLicense
         | Endpoint::GetLicense(_)
         | Endpoint::RemoveLicense(_)
+        | Endpoint::RevokeLicense(_)
         | Endpoint::LicenseText(_)
         | Endpoint::Grant
         | Endpoint::ListGroups
@@ -83,7 +85,9 @@ pub(super) async fn answer(call: &mut Asked) -> Result {
         | Endpoint::GetMessage(_) => Box::pin(slave::answer(call, endpoint)).await,
         Endpoint::ReportUsage => Box::pin(usage::report(call)).await,
         Endpoint::UsageDays => history::days(call),
-        Endpoint::GetSettings | Endpoint::ChangeSettings => Box::pin(settings::answer(call, endpoint)).await,
+        Endpoint::GetSettings | Endpoint::ChangeSettings | Endpoint::SetPolicy(_) => {
+            Box::pin(settings::answer(call, endpoint)).await
+        }
         Endpoint::GetCluster
         | Endpoint::CreateTicket
         | Endpoint::RevokeTicket(_)

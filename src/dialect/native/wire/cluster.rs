@@ -1,5 +1,7 @@
 //! The cluster, its settings and its journal.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -25,6 +27,17 @@ pub struct Settings {
     pub lockout_ms: u64,
     /// How long a login's token is good.
     pub session_ms: u64,
+    /// What was chosen where a product and its documentation differ: policy to choice.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: BTreeMap<&'static str, &'static str>,
+}
+
+/// Chooses for one policy.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewChoice {
+    /// One of the policy's words.
+    pub choice: String,
 }
 
 /// Changes to the settings; absent fields stay.

@@ -35,7 +35,7 @@ pub struct Key {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantRequest {
-    /// `splunk_free`, `splunk_forwarder` or `splunk_trial`.
+    /// `splunk_free`, `splunk_forwarder`, `splunk_trial`, `elastic_basic` or `elastic_trial`.
     pub grant: String,
 }
 
@@ -70,7 +70,7 @@ pub struct License {
     pub terms: Vec<Term>,
 }
 
-/// What a license entitles to: metered volume a day, or floating seats.
+/// One thing that a license entitles to.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Term {
@@ -131,6 +131,30 @@ pub enum Term {
         users: Option<u64>,
         /// Most legal holds at once.
         legal_holds: Option<u64>,
+    },
+    /// How much there may be of something that slaves report as a gauge.
+    Level {
+        /// The gauge.
+        level: String,
+        /// How much, summed over the slaves that are not silent; null: without a limit.
+        limit: Option<u64>,
+    },
+    /// Features that no stack shares out.
+    Features {
+        /// Their names.
+        features: Vec<String>,
+    },
+    /// The only cluster that may install it.
+    Cluster {
+        /// Its name.
+        cluster: String,
+    },
+    /// Its place among the issues of one license.
+    Issue {
+        /// The license.
+        series: String,
+        /// A higher one supersedes those below it.
+        number: u64,
     },
 }
 
