@@ -27,6 +27,10 @@ use crate::domain::time::{Moment, NEVER};
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
     crate::dialect::request::check_depth(body)?;
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if body.trim_ascii_start().starts_with(b"[") {
+        // serde would take a list of values for an object whose fields may all be absent
+        return Err(Malformed::BadBody { what: "a JSON object is required, not an array".to_owned() });
+    }
     serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Eof if body.is_empty() => "a JSON body is required".to_owned(),
