@@ -14,6 +14,7 @@ use crate::dialect::{idempotency_key, login, submit};
 use crate::domain::event::Event;
 use crate::domain::intent::Command;
 use crate::domain::name::Name;
+use crate::domain::policy::{Choice, Policy, chosen};
 use crate::domain::record::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::seat::event::SeatEvent;
@@ -62,7 +63,11 @@ pub(super) async fn login(call: &mut Asked, media: Media) -> Result {
     let Wish { username, password, product, workers } = Wish::of(&Members::of(&call.head, &body)?)?;
     let (caller, _) = login::verified(&call.cx, &call.head, username, password).await?;
     let (token, hash) = token::fresh().map_err(Unavailable::NotServing)?;
-    let over = Overask::Clamp;
+    let here = call.cx.replica.view(Consistency::Stale, call.head.deadline).await?;
+    let over = match chosen(&here.state, Policy::WorkersBeyondFree) {
+        Choice::Refuse => Overask::Refuse,
+        Choice::Accept | Choice::Clamp => Overask::Clamp,
+    };
     let key = idempotency_key(&call.head, format!("seat {product:?} {workers:?}").as_bytes())?;
     let command = Command::Seat(SeatCommand::Checkout(Checkout {
         product,
