@@ -52,6 +52,8 @@ const FAST_BUCKETS: [f64; 14] =
     [0.00005, 0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.0032, 0.0064, 0.0128, 0.0256, 0.0512, 0.1024, 0.5, 2.0];
 /// Bounds of what may take minutes.
 const SLOW_BUCKETS: [f64; 9] = [0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0];
+/// Bounds of how long sessions last: a minute to a day.
+const SESSION_BUCKETS: [f64; 9] = [60.0, 300.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 86_400.0];
 /// Bounds of how many go at once.
 const ENTRY_BUCKETS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0];
 
@@ -114,6 +116,16 @@ names! {
     POOL_WARNINGS_LIMIT = "quartermaster_pool_warnings_limit";
     POOL_VIOLATION = "quartermaster_pool_violation";
     SLAVES = "quartermaster_slaves";
+    SEATS_LIMIT = "quartermaster_seats_limit";
+    SEATS_IN_USE = "quartermaster_seats_in_use";
+    SEATS_KEPT = "quartermaster_seats_kept";
+    SEATS_BORROWED = "quartermaster_seats_borrowed";
+    SEATS_WAITING = "quartermaster_seats_waiting";
+    WORKERS_LIMIT = "quartermaster_workers_limit";
+    WORKERS_IN_USE = "quartermaster_workers_in_use";
+    SEAT_CHECKOUTS = "quartermaster_seat_checkouts_total";
+    SEAT_RELEASES = "quartermaster_seat_releases_total";
+    SESSION_DURATION = "quartermaster_session_duration_seconds";
     DAY_ROLLOVER = "quartermaster_day_rollover_timestamp_seconds";
     MESSAGES = "quartermaster_messages";
     RAFT_HAS_LEADER = "quartermaster_raft_has_leader";
@@ -188,6 +200,25 @@ pub const ALL: &[Metric] = &[
         .labelled(&["result"], &[&["accepted"], &["duplicate"], &["late"], &["refused"]]),
     recorded(USAGE_BYTES, Counter, "Bytes counted in reports that this node answered.")
         .labelled(&["stack", "pool"], &[]),
+    scraped(SEATS_LIMIT, "Seats that licenses give.", &["product"]),
+    scraped(SEATS_IN_USE, "Seats held.", &["product"]),
+    scraped(SEATS_KEPT, "Free seats that are kept for somebody.", &["product"]),
+    scraped(SEATS_BORROWED, "Held seats that are borrowed for offline use.", &["product"]),
+    scraped(SEATS_WAITING, "Clients in line for a seat.", &["product"]),
+    scraped(WORKERS_LIMIT, "Workers that licenses give.", &["product"]),
+    scraped(WORKERS_IN_USE, "Workers held.", &["product"]),
+    recorded(SEAT_CHECKOUTS, Counter, "Checkouts that this node answered, by what became of them.")
+        .labelled(&["product", "result", "reason"], &[]),
+    Metric {
+        kind: Counter,
+        ..scraped(
+            SEAT_RELEASES,
+            "Sessions that ended within the days that are kept, by why; every node says the same.",
+            &["product", "cause"],
+        )
+    },
+    recorded(SESSION_DURATION, Histogram, "How long sessions were held that this node was told the end of.")
+        .labelled(&["product"], &[]),
     scraped(DAY_ROLLOVER, "When the open license day began.", &[]),
     scraped(MESSAGES, "Messages that stand now.", &["category", "severity"]),
     scraped(RAFT_HAS_LEADER, "Whether this node knows a leader.", &[]),
@@ -313,6 +344,7 @@ fn builder() -> Result<PrometheusBuilder, String> {
         let buckets: &[f64] = match metric.name {
             HTTP_REQUEST_DURATION | PROPOSAL_DURATION => &LATENCY_BUCKETS,
             RAFT_SNAPSHOT_BUILD | RAFT_SNAPSHOT_INSTALL => &SLOW_BUCKETS,
+            SESSION_DURATION => &SESSION_BUCKETS,
             APPLY_BATCH => &ENTRY_BUCKETS,
             _ => &FAST_BUCKETS,
         };
@@ -360,7 +392,7 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// One metric with all its series: label values in the table's order.
+    /// One metric, a gauge or a counter, with all its series: label values in the table's order.
     ///
     /// # Panics
     /// When the table has no such scraped metric: a slip of its caller.
@@ -369,7 +401,8 @@ impl Exposition {
             .iter()
             .find(|metric| metric.name == name && metric.source == Source::Scraped)
             .expect("the table has every metric");
-        self.line(format_args!("# HELP {name} {}\n# TYPE {name} gauge\n", metric.help));
+        let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
+        self.line(format_args!("# HELP {name} {}\n# TYPE {name} {kind}\n", metric.help));
         for (values, value) in series {
             let labels: Vec<String> = metric
                 .labels

@@ -22,6 +22,8 @@ mod logins;
 mod membership;
 #[path = "processes/node.rs"]
 mod node;
+#[path = "processes/seats.rs"]
+mod seats;
 #[path = "processes/secrets.rs"]
 mod secrets;
 #[path = "processes/splunk.rs"]

@@ -14,19 +14,24 @@ from pathlib import Path
 import demo
 import hostile
 import local
+import seats
 import usage
 
 SETTLE_SECONDS = 1.5
 FAULTS = 20
+RACES = 3
+SEATS = 100
+LOGINS = 10_000
+RACERS = 64
 HOSTILE_REQUESTS = 30_000
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/campaign", description=__doc__)
-    parser.add_argument("what", choices=["kills", "pauses", "restarts", "hostile", "properties"],
+    parser.add_argument("what", choices=["kills", "pauses", "restarts", "hostile", "seats", "properties"],
                         help="kill -9 of the leader; SIGSTOP of the leader; kill -9 of every node; bad requests of every "
-                        "kind; properties CASES: every property test, longer")
-    parser.add_argument("--count", type=int, help="how many times (default: 20; hostile: 30000 requests)")
+                        "kind; logins that race for seats; properties CASES: every property test, longer")
+    parser.add_argument("--count", type=int, help="how many times (default: 20; hostile: 30000 requests; seats: 3 races)")
     parser.add_argument("--nodes", type=int, default=3, help="of the cluster (default: 3)")
     parser.add_argument("--clients", type=int, default=4, help="reporting beside the measuring one (default: 4)")
     parser.add_argument("--pause", type=float, default=5.0, help="seconds that a pause lasts (default: 5)")
@@ -141,11 +146,24 @@ def besiege(options, folder):
         local.stop_all(cluster["nodes"])
 
 
+def race(options, folder):
+    """Logins that race for seats while the leader is killed."""
+    builder = local.Builder(folder, options.nodes, True, os.environ["QUARTERMASTER_BIN"])
+    cluster = builder.up()
+    try:
+        seats.campaign(builder, cluster, options.count or RACES, SEATS, LOGINS, RACERS)
+    finally:
+        local.stop_all(cluster["nodes"])
+
+
+KINDS = {"hostile": besiege, "seats": race}
+
+
 def main():
     options = arguments()
     folder = options.dir or tempfile.mkdtemp(prefix="quartermaster-campaign-")
     try:
-        (besiege if options.what == "hostile" else campaign)(options, folder)
+        KINDS.get(options.what, campaign)(options, folder)
     except local.Problem as problem:
         print(f"error: {problem}\nthe cluster's files stay in {Path(folder)}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -48,6 +48,12 @@ impl ClientOptions {
         self.client(Credential::None)
     }
 
+    /// The certificate of the cluster's authority, as PEM.
+    pub(super) fn authority(&self) -> Result<String, Failure> {
+        let ca = self.ca.as_ref().ok_or_else(|| Failure::usage("no CA certificate is named").hint("add --ca FILE"))?;
+        super::files::read_text(ca, super::files::FILE_BYTES)
+    }
+
     /// How long to try in all.
     pub(super) const fn timeout(&self) -> Duration {
         self.timeout

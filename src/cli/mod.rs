@@ -17,6 +17,7 @@ mod message;
 mod pool;
 mod print;
 mod role;
+mod seat;
 mod serve;
 mod settings;
 mod slave;
@@ -88,6 +89,9 @@ enum Command {
     /// Slaves: whoever reports usage
     #[command(subcommand)]
     Slave(slave::SlaveCommand),
+    /// Floating seats: take and give back, wait in line, reserve, borrow
+    #[command(subcommand)]
+    Seat(seat::SeatCommand),
     /// Report usage, and look back at it
     #[command(subcommand)]
     Usage(usage::UsageCommand),
@@ -174,6 +178,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Stack(command) => command.run(context).await,
         Command::Pool(command) => command.run(context).await,
         Command::Slave(command) => command.run(context).await,
+        Command::Seat(command) => command.run(context).await,
         Command::Usage(command) => command.run(context).await,
         Command::Message(command) => command.run(context).await,
         Command::User(command) => command.run(context).await,

@@ -8,6 +8,7 @@ pub mod install;
 pub mod login;
 pub mod native;
 pub mod nuix;
+pub mod proof;
 pub mod redis;
 pub mod reply;
 pub mod request;
@@ -84,13 +85,16 @@ pub struct Context {
     pub tally: Tally,
     /// The one folder that licenses may be installed from by a file's name; `None`: from none (T7).
     pub license_folder: Option<PathBuf>,
+    /// By what this node signs that a seat is borrowed; `None` when it has no certificate of a cluster.
+    pub prover: Option<proof::Prover>,
 }
 
 impl Context {
     /// A context around a replica.
     #[must_use]
     pub fn new(replica: Replica, limits: Limits) -> Context {
-        Context { access: Access::new(replica.clone()), replica, limits, tally: Tally::default(), license_folder: None }
+        let (access, tally) = (Access::new(replica.clone()), Tally::default());
+        Context { access, replica, limits, tally, license_folder: None, prover: None }
     }
 
     /// The same with a folder that licenses may be installed from.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ::metrics::counter;
 use hyper::{Method, StatusCode};
 
 use super::House;
@@ -19,6 +20,7 @@ use crate::domain::user::Right;
 use crate::metrics::{self, Exposition, value};
 use crate::projection::messages::{self, Category};
 use crate::projection::pools::{self, PoolView};
+use crate::projection::seats::{self, TypeView};
 use crate::replica::{Consistency, Status, Unavailable};
 use crate::signing::format_name;
 
@@ -80,6 +82,7 @@ async fn render(house: &House, head: &Head) -> Result<String, Trouble> {
             volumes(&mut text, &state);
             crate::dialect::gauges(&mut text, &state);
             slaves(&mut text, &state);
+            seats(&mut text, &state);
             self::messages(&mut text, &state);
             text
         });
@@ -194,6 +197,44 @@ fn slaves(text: &mut Exposition, state: &State) {
     let silent = state.slaves.values().filter(|slave| slave.last_report < heard).count() as u64;
     let series = [("active", known - silent), ("silent", silent), ("orphan", orphans), ("violating", violating)];
     text.gauge(metrics::SLAVES, series.map(|(state, count)| (vec![state], value(count))));
+}
+
+/// What becomes of checkouts: each has a series for each type before it happens, or an alert would miss the first.
+const CHECKOUTS: [(&str, &str); 6] = [
+    ("granted", "ok"),
+    ("denied", "no_seats"),
+    ("denied", "no_workers"),
+    ("denied", "expired"),
+    ("denied", "rules"),
+    ("error", "no_quorum"),
+];
+
+fn seats(text: &mut Exposition, state: &State) {
+    let views: Vec<TypeView<'_>> = seats::types(state).take(SERIES).collect();
+    let mut each = |name: &str, number: &dyn Fn(&TypeView<'_>) -> u64| {
+        text.gauge(name, views.iter().map(|view| (vec![&view.kind.name], value(number(view)))));
+    };
+    each(metrics::SEATS_LIMIT, &|view| view.kind.count);
+    each(metrics::SEATS_IN_USE, &|view| view.tally.held);
+    each(metrics::SEATS_KEPT, &|view| view.tally.held_back);
+    each(metrics::SEATS_BORROWED, &|view| view.tally.borrowed);
+    each(metrics::SEATS_WAITING, &|view| view.tally.waiting);
+    each(metrics::WORKERS_LIMIT, &|view| view.kind.workers);
+    each(metrics::WORKERS_IN_USE, &|view| view.tally.workers);
+    for (view, (result, reason)) in views.iter().flat_map(|view| CHECKOUTS.map(|of| (view, of))) {
+        let product = view.kind.name.to_string();
+        counter!(metrics::SEAT_CHECKOUTS, "product" => product, "result" => result, "reason" => reason).increment(0);
+    }
+    let mut ended: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for ((_, product), day) in &state.seats.days {
+        let causes = [("returned", day.returned), ("lease_ended", day.lease_ended), ("taken_away", day.taken_away)];
+        for (cause, count) in causes {
+            *ended.entry((product, cause)).or_default() += count;
+        }
+    }
+    let known = |product: &str| state.seats.types.contains_key(product);
+    let series = ended.into_iter().filter(|((product, _), _)| known(product)).take(3 * SERIES);
+    text.gauge(metrics::SEAT_RELEASES, series.map(|((product, cause), count)| (vec![product, cause], value(count))));
 }
 
 fn messages(text: &mut Exposition, state: &State) {

@@ -64,6 +64,11 @@ pub fn peer_of(der: &[u8]) -> Result<PeerName, IdentityError> {
     }
 }
 
+/// The public key of a certificate (DER): for ECDSA an uncompressed point.
+pub(super) fn public_key(der: &[u8]) -> Result<Vec<u8>, IdentityError> {
+    Ok(parse(der)?.public_key().subject_public_key.data.to_vec())
+}
+
 /// When the first certificate in `pem` ends, in seconds since 1970.
 ///
 /// # Errors

@@ -7,6 +7,7 @@
 mod authority;
 mod certificate;
 mod files;
+mod statement;
 mod ticket;
 mod tls;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use authority::{Certified, ClusterCa};
 pub use certificate::{PeerName, expires, peer_of};
 pub use files::NodeIdentity;
+pub use statement::{Signer, check};
 pub use ticket::{Ticket, TicketMember};
 pub use tls::{api_server, peer_client, peer_server};
 

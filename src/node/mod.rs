@@ -16,13 +16,14 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::sync::watch;
 
 use crate::config::{NodeConfig, NodeFile};
+use crate::dialect::proof::Prover;
 use crate::dialect::{self, Context};
 use crate::domain::cluster::InitCluster;
 use crate::http::limits::Limits;
 use crate::http::listener::Listener;
 use crate::http::tls::Tls;
 use crate::http::{House, Serves};
-use crate::identity::{NodeIdentity, expires, peer_client, peer_server};
+use crate::identity::{NodeIdentity, Signer, expires, peer_client, peer_server};
 use crate::metrics::{self, Recorder};
 use crate::replica::peers::Security;
 use crate::replica::types::Member;
@@ -113,7 +114,11 @@ async fn serve(config: &NodeConfig) -> Result<(), NodeError> {
     let replica = Replica::Cluster(cluster);
     let phase = replica.phase();
 
-    let context = Context::new(replica.clone(), dialect::Limits::default());
+    let signer = Signer::of(&identity).map_err(NodeError::because)?;
+    let certificate = signer.certificate().to_owned();
+    let sign = Box::new(move |bytes: &[u8]| signer.sign(bytes).map_err(|error| error.to_string()));
+    let mut context = Context::new(replica.clone(), dialect::Limits::default());
+    context.prover = Some(Prover { sign, certificate });
     let context = Arc::new(context.with_license_folder(config.license_folder.clone()));
     let house = House::new(context, Some(recorder.clone()), limits(config));
     let tls = tls(config)?;

@@ -6,6 +6,7 @@ pub mod journal;
 pub mod licenses;
 pub mod messages;
 pub mod pools;
+pub mod seats;
 pub mod slaves;
 pub mod stacks;
 pub mod status;

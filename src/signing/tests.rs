@@ -57,6 +57,36 @@ fn a_signed_document_becomes_the_license_that_its_claims_describe() {
 }
 
 #[test]
+fn a_license_of_seats_needs_no_volume_and_one_of_both_has_both() {
+    let key = key();
+    let seats = "[[seats]]\ntype = \"review\"\ncount = 10\nworkers = 6\naudited = true\naudit_threshold = \"1GB\"\n";
+    let of = |claims: &str| {
+        let text = signed(&key, claims).expect("good claims");
+        read_license(&text, &trusted(&key)).expect("a trusted signature").terms
+    };
+    let terms = of(seats);
+    let [Term::Seats(grant)] = terms.as_slice() else { panic!("seats only: {terms:?}") };
+    assert_eq!((grant.product.as_ref(), grant.description.as_ref()), ("review", "review"));
+    assert_eq!((grant.count, grant.workers, grant.can_choose_workers), (10, 6, true));
+    assert_eq!((grant.audited, grant.audit_threshold_bytes), (true, 1 << 30));
+    let both = of(&format!("quota = \"1GB\"\n{seats}[[seats]]\ntype = \"studio\"\ncount = 1\n"));
+    assert!(matches!(both.as_slice(), [Term::Meter(_), Term::Seats(_), Term::Seats(_)]), "{both:?}");
+    for bad in [
+        "",
+        "seats = 7",
+        "seats = [7]",
+        "[[seats]]\ntype = \"review\"\n",
+        "[[seats]]\ntype = \"a/b\"\ncount = 1\n",
+        "[[seats]]\ntype = \"review\"\ncount = 0\n",
+        "[[seats]]\ntype = \"review\"\ncount = 1\nworkers = -1\n",
+        "[[seats]]\ntype = \"review\"\ncount = 1\nseat = 2\n",
+        "[[seats]]\ntype = \"r\"\ncount = 1\naudited = \"yes\"\n",
+    ] {
+        assert!(signed(&key, bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn claims_in_json_and_toml_make_the_same_license() {
     let key = key();
     let json = r#"{"id":"7b1f0e1c-9e0a-4c39-8f11-1d2e3f405162","quota":1048576,"group":"free","stack":"FREE"}"#;

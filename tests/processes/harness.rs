@@ -245,6 +245,11 @@ impl Cluster {
 
     /// Signs a license with an issuer key that is made and trusted on first use; its document.
     pub(crate) fn signed_license(&self, quota: &str) -> Vec<u8> {
+        self.signed(&json!({"label": quota, "stack": "enterprise", "quota": quota, "owner": "the tests"}))
+    }
+
+    /// The same for any claims.
+    pub(crate) fn signed(&self, wishes: &Value) -> Vec<u8> {
         let (key, claims, out) = (self.path("issuer.pem"), self.path("claims.json"), self.path("signed.license"));
         if !key.exists() {
             let output = offline(&["license", "keygen", "--out", &key.to_string_lossy()]);
@@ -252,7 +257,6 @@ impl Cluster {
             let public = fs::read_to_string(self.path("issuer.pem.pub")).expect("keygen writes the public half");
             self.write("POST", "/api/v1/keys", &json!({"public_key": public, "label": "test issuer"}));
         }
-        let wishes = json!({"label": quota, "stack": "enterprise", "quota": quota, "owner": "the tests"});
         fs::write(&claims, wishes.to_string()).expect("a claims file");
         let [key, claims, out] = [key, claims, out].map(|path| path.to_string_lossy().into_owned());
         let output =

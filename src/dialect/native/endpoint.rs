@@ -118,6 +118,8 @@ pub enum Endpoint {
     ReportUsage,
     /// Usage by day and dimension.
     UsageDays,
+    /// Seats and sessions.
+    Seat(SeatEndpoint),
     /// Cluster settings.
     GetSettings,
     /// Changes cluster settings.
@@ -144,6 +146,39 @@ pub enum Endpoint {
     GetRecord(u64),
     /// This API's own description.
     OpenApi,
+}
+
+/// What can be asked about seats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeatEndpoint {
+    /// Seat types.
+    ListTypes,
+    /// One seat type, with its rules and reservations.
+    GetType(String),
+    /// Changes a seat type's rules.
+    SetRules(String),
+    /// Keeps seats of a type for a user or a group.
+    Reserve(String, String),
+    /// Who waits for a seat type.
+    ListLine(String),
+    /// What happened to a seat type, by day.
+    Days(String),
+    /// Sessions and places in line.
+    ListSessions,
+    /// Takes a seat.
+    Checkout,
+    /// One session or place.
+    Get(u64),
+    /// Keeps a session or place.
+    Beat(u64),
+    /// Gives a session a token.
+    Claim(u64),
+    /// Borrows a seat.
+    Borrow(u64),
+    /// Gives one's own seat back.
+    Return(u64),
+    /// Takes somebody's seat away.
+    Release(u64),
 }
 
 /// An endpoint and the row of the table that it came from.

@@ -15,7 +15,7 @@ use super::reply::Reply;
 use super::request::{Body, Head};
 use super::trouble::{Malformed, Trouble};
 use super::{Call, Dialect, Needs};
-use endpoint::{Endpoint, Matched};
+use endpoint::{Endpoint, Matched, SeatEndpoint};
 
 /// The dialect.
 pub struct Native;
@@ -38,7 +38,12 @@ impl Dialect for Native {
     }
 
     fn is_long(endpoint: &Matched) -> bool {
-        matches!(endpoint.endpoint, Endpoint::ReportUsage | Endpoint::ListJournal)
+        matches!(
+            endpoint.endpoint,
+            Endpoint::ReportUsage
+                | Endpoint::ListJournal
+                | Endpoint::Seat(SeatEndpoint::Checkout | SeatEndpoint::Beat(_))
+        )
     }
 
     async fn answer(mut call: Call<Matched>) -> (Result<Reply, Trouble>, Body) {

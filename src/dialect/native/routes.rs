@@ -1,7 +1,7 @@
 //! The table of everything that `/api/v1` answers: paths, rights, parameters, bodies. Parsing, the door, metrics and the
 //! OpenAPI document all read it, so that none can disagree with another.
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, SeatEndpoint as Seat};
 use super::wire;
 use crate::dialect::Needs;
 use crate::domain::user::Right;
@@ -311,6 +311,69 @@ pub const ROUTES: &[Route] = &[
         .says("usageDays", "Usage by license day and dimension")
         .gives(one::<wire::UsageHistory>("UsageHistory"))
         .query(&["from", "to", "by", "limit"]),
+    row("GET", "/api/v1/seats", SOMEBODY, |_| Some(Endpoint::Seat(Seat::ListTypes)))
+        .says("listSeatTypes", "List seat types: what licenses give, what is held, kept, borrowed and waited for")
+        .gives(page::<wire::SeatType>("SeatType"))
+        .query(&["limit", "after", "all"]),
+    row("GET", "/api/v1/seats/{type}", SOMEBODY, |names| first(names).map(Seat::GetType).map(Endpoint::Seat))
+        .says("getSeatType", "Show a seat type with its rules and reservations")
+        .gives(one::<wire::SeatType>("SeatType")),
+    row("PATCH", "/api/v1/seats/{type}", Needs::Right(Right::ManageSeats), |names| {
+        first(names).map(Seat::SetRules).map(Endpoint::Seat)
+    })
+    .says("setSeatRules", "Change who may have how much of a seat type; absent fields stay")
+    .takes(one::<wire::SeatRulesChanges>("SeatRulesChanges"))
+    .gives(one::<wire::SeatType>("SeatType")),
+    row("PUT", "/api/v1/seats/{type}/reservations/{for}", Needs::Right(Right::ManageSeats), |names| {
+        let [product, principal] = names else { return None };
+        Some(Endpoint::Seat(Seat::Reserve(product.clone(), principal.clone())))
+    })
+    .says("reserveSeats", "Keep seats for user:NAME or group:NAME; 0 ends it")
+    .takes(one::<wire::NewReservation>("NewReservation"))
+    .gives(one::<wire::SeatType>("SeatType")),
+    row("GET", "/api/v1/seats/{type}/queue", SOMEBODY, |names| first(names).map(Seat::ListLine).map(Endpoint::Seat))
+        .says("listSeatLine", "List who waits for a seat type, in order; without the right view, one's own places")
+        .gives(page::<wire::Seat>("Seat"))
+        .query(&["limit", "after", "all"]),
+    row("GET", "/api/v1/seats/{type}/history", SOMEBODY, |names| first(names).map(Seat::Days).map(Endpoint::Seat))
+        .says("seatDays", "Use, peaks and denials of a seat type by day")
+        .gives(page::<wire::SeatDay>("SeatDay"))
+        .query(&["from", "to"]),
+    row("GET", "/api/v1/sessions", SOMEBODY, |_| Some(Endpoint::Seat(Seat::ListSessions)))
+        .says("listSessions", "List sessions and places in line; without the right view, one's own")
+        .gives(page::<wire::Seat>("Seat"))
+        .query(&["limit", "after", "all", "type", "user", "address", "state"]),
+    row("POST", "/api/v1/sessions", Needs::Right(Right::TakeSeats), |_| Some(Endpoint::Seat(Seat::Checkout)))
+        .says("checkout", "Take a seat and workers, or wait in line for them; 202 while waiting")
+        .takes(one::<wire::CheckoutRequest>("CheckoutRequest"))
+        .gives(one::<wire::SeatAnswer>("SeatAnswer")),
+    row("GET", "/api/v1/sessions/{id}", SOMEBODY, |names| number(names).map(Seat::Get).map(Endpoint::Seat))
+        .says("getSession", "Show a session or a place in line")
+        .gives(one::<wire::Seat>("Seat")),
+    row("DELETE", "/api/v1/sessions/{id}", SOMEBODY, |names| number(names).map(Seat::Return).map(Endpoint::Seat))
+        .says("returnSession", "Give back one's own seat, or leave the line"),
+    row("POST", "/api/v1/sessions/{id}/beat", Needs::Right(Right::TakeSeats), |names| {
+        number(names).map(Seat::Beat).map(Endpoint::Seat)
+    })
+    .says("beatSession", "Keep one's own session, or one's place and wait for its turn")
+    .takes(one::<wire::BeatRequest>("BeatRequest"))
+    .gives(one::<wire::Seat>("Seat")),
+    row("POST", "/api/v1/sessions/{id}/claim", Needs::Right(Right::TakeSeats), |names| {
+        number(names).map(Seat::Claim).map(Endpoint::Seat)
+    })
+    .says("claimSession", "Give one's own session a fresh token, in place of the one it had")
+    .gives(one::<wire::SeatAnswer>("SeatAnswer")),
+    row("POST", "/api/v1/sessions/{id}/borrow", Needs::Right(Right::TakeSeats), |names| {
+        number(names).map(Seat::Borrow).map(Endpoint::Seat)
+    })
+    .says("borrowSession", "Take one's own seat along for offline use, until an absolute end, with a signed proof")
+    .takes(one::<wire::BorrowRequest>("BorrowRequest"))
+    .gives(one::<wire::BorrowAnswer>("BorrowAnswer")),
+    row("POST", "/api/v1/sessions/{id}/release", Needs::Right(Right::ManageSeats), |names| {
+        number(names).map(Seat::Release).map(Endpoint::Seat)
+    })
+    .says("releaseSession", "Take somebody's seat or place away")
+    .takes(one::<wire::ReleaseRequest>("ReleaseRequest")),
     row("GET", "/api/v1/settings", Needs::Right(Right::View), |_| Some(Endpoint::GetSettings))
         .says("getSettings", "Show the cluster's settings")
         .gives(one::<wire::Settings>("Settings")),

@@ -5,7 +5,7 @@ use super::transcripts::{license, public_key};
 use quartermaster::domain::name::{hex, sha256};
 
 /// Every answer that a reader without the right to license texts can get.
-const ANSWERS: [&str; 10] = [
+const ANSWERS: [&str; 12] = [
     "journal?limit=0",
     "users",
     "tokens",
@@ -15,6 +15,8 @@ const ANSWERS: [&str; 10] = [
     "settings",
     "whoami",
     "roles",
+    "seats",
+    "sessions",
     "openapi.json",
 ];
 

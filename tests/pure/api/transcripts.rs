@@ -192,7 +192,8 @@ pub(super) fn public_key() -> String {
     SigningKey::from_pem(ISSUER).and_then(|key| key.public()).expect("is a key").to_pem()
 }
 
-/// A license of 1 GB a day for a stack; `STACK SIZE` for another size, `xml TYPE` for one in Splunk's own format.
+/// A license of 1 GB a day for a stack; `STACK SIZE` for another size, `xml TYPE` for one in Splunk's own format,
+/// `seats TYPE COUNT WORKERS` for one of seats.
 pub(super) fn license(words: &str) -> String {
     let key = SigningKey::from_pem(ISSUER).expect("is a key");
     if let Some(kind) = words.strip_prefix("xml ") {
@@ -200,6 +201,14 @@ pub(super) fn license(words: &str) -> String {
         let claims = format!("type = \"{kind}\"\nquota = \"10GB\"\nguid = \"{guid}\"\nlabel = \"Example <Corp>\"\n");
         let claims = ClaimsFile::parse(&claims).expect("are claims");
         return quartermaster::signing::sign(Format::Splunk, &key, claims, Moment(BEGIN)).expect("can be signed");
+    }
+    if let ["seats", product, count, workers] = words.split(' ').collect::<Vec<_>>()[..] {
+        let claims = format!(
+            "id = \"5f0c2f3e-8d0e-4a55-9d70-0d8b3c1f6a02\"\nlabel = \"seats\"\n[[seats]]\ntype = \"{product}\"\n\
+             description = \"Review\"\ncount = {count}\nworkers = {workers}\n"
+        );
+        let claims = ClaimsFile::parse(&claims).expect("are claims");
+        return quartermaster::signing::sign(Format::Native, &key, claims, Moment(BEGIN)).expect("can be signed");
     }
     let (stack, quota) = words.split_once(' ').unwrap_or((words, "1GB"));
     let claims = format!(

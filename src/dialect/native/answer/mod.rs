@@ -7,6 +7,8 @@ mod journal;
 mod license;
 mod list;
 mod pool;
+mod seat;
+mod session;
 pub(super) mod settings;
 mod slave;
 mod usage;
@@ -85,6 +87,7 @@ pub(super) async fn answer(call: &mut Asked) -> Result {
         | Endpoint::GetMessage(_) => Box::pin(slave::answer(call, endpoint)).await,
         Endpoint::ReportUsage => Box::pin(usage::report(call)).await,
         Endpoint::UsageDays => history::days(call),
+        Endpoint::Seat(endpoint) => Box::pin(seat::answer(call, endpoint)).await,
         Endpoint::GetSettings | Endpoint::ChangeSettings | Endpoint::SetPolicy(_) => {
             Box::pin(settings::answer(call, endpoint)).await
         }
@@ -116,6 +119,12 @@ impl Asked {
     async fn json<T: DeserializeOwned>(&mut self) -> Result<(T, bytes::Bytes)> {
         let body = self.body.read(&self.head, self.cx.limits.body_bytes).await?;
         Ok((wire::read(&body)?, body))
+    }
+
+    /// The body as JSON, if there is one.
+    async fn json_or_none<T: DeserializeOwned>(&mut self) -> Result<(Option<T>, bytes::Bytes)> {
+        let body = self.body.read(&self.head, self.cx.limits.body_bytes).await?;
+        if body.is_empty() { Ok((None, body)) } else { Ok((Some(wire::read(&body)?), body)) }
     }
 
     /// Refuses a body where none belongs; an empty one, or `{}`, is fine.

@@ -5,12 +5,14 @@ mod account;
 mod cluster;
 mod license;
 mod pool;
+mod seat;
 mod usage;
 
 pub use account::*;
 pub use cluster::*;
 pub use license::*;
 pub use pool::*;
+pub use seat::*;
 pub use usage::*;
 
 use chrono::{DateTime, SecondsFormat, Utc};
