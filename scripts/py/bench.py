@@ -37,7 +37,7 @@ PAIRS = [
     ("read, leader", "read", 0, "range", 0),
     ("read, follower", "read", 1, "range", 1),
 ]
-# What the project promises: pair, connections, least ratio (docs/performance.md).
+# What the project promises: pair, connections, least ratio.
 PROMISES = [
     ("report, leader", 64, 6.0),
     ("report, follower", 64, 5.0),

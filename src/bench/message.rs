@@ -63,9 +63,10 @@ impl Work {
     }
 }
 
-/// A slave's GUID, which is also its key in etcd.
+/// A slave's GUID, which is also its key in etcd. It differs from others from its first digit on, as real ones do.
 pub(super) fn guid(run: u32, slave: u64) -> String {
-    format!("{run:08X}-0000-4000-8000-{slave:012X}")
+    let mixed = slave.wrapping_add(u64::from(run) << 40).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    format!("{:08X}-{:04X}-4000-8000-{slave:012X}", mixed >> 32, run & 0xFFFF)
 }
 
 /// One usage report as JSON.

@@ -121,6 +121,8 @@ pub async fn run(plan: Plan) -> Result<Outcome, BenchError> {
     let mut workers = connect(&plan).await?;
     if plan.fill {
         workers = all(workers, |mut worker| async move { worker.fill().await.map(|()| worker) }).await?;
+        // a node ends connections that idle, and filling a million takes longer than it waits
+        workers = all(workers, |mut worker| async move { worker.connect_again().await.map(|()| worker) }).await?;
     }
     let (start, cpu) = (Instant::now() + plan.warm_up, plan.watch.clone());
     let watching = tokio::spawn(async move {

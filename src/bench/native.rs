@@ -12,6 +12,10 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn new(plan: &Plan) -> Result<Caller, BenchError> {
+        // one provider for the whole process (decision 5); a second call finds it installed, and that is fine
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        }
         let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().tcp_nodelay(true).build();
         let client = client.map_err(|error| BenchError::because("no HTTP/2 client", error))?;
         Ok(Caller { client, url: format!("{}{}", plan.url.trim_end_matches('/'), plan.work.target().1) })

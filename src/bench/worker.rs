@@ -84,12 +84,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) async fn connect(plan: Arc<Plan>, number: usize) -> Result<Worker, BenchError> {
-        let native = matches!(plan.work, Work::NativePut | Work::NativeRange);
-        let channel = if native {
-            Channel::Native(Caller::new(&plan)?)
-        } else {
-            Channel::Http(Box::new(Connection::open(&plan).await?))
-        };
+        let channel = open(&plan).await?;
         let ((method, path), (_, host)) = (plan.work.target(), authority(&plan.url)?);
         let token = plan.token.as_ref().map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
         let tail = format!(" HTTP/1.1\r\nHost: {host}\r\n{token}Content-Type: application/json\r\nContent-Length: ");
@@ -111,13 +106,18 @@ impl Worker {
         })
     }
 
+    /// Takes a fresh connection.
+    pub(super) async fn connect_again(&mut self) -> Result<(), BenchError> {
+        self.channel = open(&self.plan).await?;
+        Ok(())
+    }
+
     /// Writes each own slave, or key, once.
     pub(super) async fn fill(&mut self) -> Result<(), BenchError> {
         let own = self.sequences.len() as u64;
         let mut at = 0;
         let ours = !matches!(self.plan.work, Work::Put | Work::Range | Work::NativePut | Work::NativeRange);
-        let mut channel = Channel::Http(Box::new(Connection::open(&self.plan).await?));
-        std::mem::swap(&mut channel, &mut self.channel);
+        self.channel = Channel::Http(Box::new(Connection::open(&self.plan).await?));
         let work = if ours { Work::Batch } else { Work::Put };
         while at < own {
             let (first, count) = (at, if ours { FILL.min(own - at) } else { 1 });
@@ -142,7 +142,6 @@ impl Worker {
             at += count;
         }
         self.sequences.fill(1);
-        self.channel = channel;
         Ok(())
     }
 
@@ -218,6 +217,16 @@ impl Worker {
         self.request.extend_from_slice(head.as_bytes());
         self.request.extend_from_slice(body.as_bytes());
         self.body = body;
+    }
+}
+
+/// The kind of connection that the work needs.
+async fn open(plan: &Plan) -> Result<Channel, BenchError> {
+    match plan.work {
+        Work::NativePut | Work::NativeRange => Ok(Channel::Native(Caller::new(plan)?)),
+        Work::Report | Work::Batch | Work::Edit | Work::Read | Work::Put | Work::Range => {
+            Ok(Channel::Http(Box::new(Connection::open(plan).await?)))
+        }
     }
 }
 

@@ -232,18 +232,13 @@ impl Loader {
 fn load(state: &mut State, chunk: Chunk) {
     match chunk {
         Chunk::Frame(_) | Chunk::End => {}
-        Chunk::Slaves(slaves) => {
-            for slave in slaves {
-                if slave.pool.is_none() {
-                    state.orphans.insert(slave.id.clone());
-                }
-                if !slave.levels.is_empty() {
-                    state.gauged.insert(slave.id.clone());
-                }
-                state.slaves.insert(slave.id.clone(), slave);
+        Chunk::Slaves(slaves) => slaves.into_iter().for_each(|slave| put_slave(state, slave)),
+        Chunk::PoolUsers(users) => {
+            for (pool, id) in users {
+                let id = state.slaves.get(&id).map_or(id, |slave| slave.id.clone());
+                state.pool_users.insert((pool, id));
             }
         }
-        Chunk::PoolUsers(users) => state.pool_users.extend(users),
         Chunk::ReportIds(ids) => {
             for (at, id) in ids {
                 state.report_ids.insert(id, at);
@@ -336,4 +331,20 @@ fn load_seats(seats: &mut Seats, chunk: Chunk) {
         | Chunk::RevokedSeries(_)
         | Chunk::Issues(_) => {}
     }
+}
+
+/// Puts a slave back, and what follows from it.
+fn put_slave(state: &mut State, mut slave: Arc<Slave>) {
+    // one allocation for a name that is also the label, as it was before
+    if slave.label == slave.id {
+        let id = slave.id.clone();
+        Arc::make_mut(&mut slave).label = id;
+    }
+    if slave.pool.is_none() {
+        state.orphans.insert(slave.id.clone());
+    }
+    if !slave.levels.is_empty() {
+        state.gauged.insert(slave.id.clone());
+    }
+    state.slaves.insert(slave.id.clone(), slave);
 }

@@ -26,6 +26,7 @@ pub mod policy;
 pub mod pool;
 pub mod record;
 pub mod refusal;
+mod report;
 pub mod revocation;
 pub mod right;
 pub mod seat;

@@ -27,6 +27,10 @@ pub const NAME_CHARS: usize = 100;
 /// Whether `name` may name a pool, user, role, slave or stack: no control characters, no `/`, not only blanks.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
+    if (1..=NAME_CHARS).contains(&name.len()) && name.bytes().all(plain) {
+        return true;
+    }
     let length = name.chars().count();
     (1..=NAME_CHARS).contains(&length) && !name.trim().is_empty() && !name.chars().any(|c| c.is_control() || c == '/')
 }

@@ -39,12 +39,16 @@ pub struct Row {
     /// How many.
     pub bytes: u64,
     /// Of which sourcetype.
+    #[serde(with = "crate::codec::shared")]
     pub sourcetype: Name,
     /// From which host.
+    #[serde(with = "crate::codec::shared")]
     pub host: Name,
     /// From which source.
+    #[serde(with = "crate::codec::shared")]
     pub source: Name,
     /// Into which index.
+    #[serde(with = "crate::codec::shared")]
     pub index: Name,
 }
 
@@ -61,14 +65,18 @@ pub struct Level {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Who reports.
+    #[serde(with = "crate::codec::shared")]
     pub slave: SlaveId,
     /// Counts up within the slave's epoch; the first may be any number.
     pub sequence: Option<u64>,
     /// The slave's epoch; empty if it gave none.
+    #[serde(with = "crate::codec::shared")]
     pub epoch: Name,
     /// The slave's own name for the report; empty if it gave none.
+    #[serde(with = "crate::codec::shared")]
     pub report_id: Name,
     /// The pool that the slave would like to be in; empty if it gave none.
+    #[serde(with = "crate::codec::shared")]
     pub pool: Name,
     /// When the bytes were indexed; absent means now.
     pub time: Option<Moment>,
@@ -127,6 +135,7 @@ pub struct Range {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Epoch {
     /// The epoch's name.
+    #[serde(with = "crate::codec::shared")]
     pub name: Name,
     /// The highest sequence counted.
     pub highest: u64,
@@ -160,6 +169,7 @@ pub struct Slave {
     /// The pool that its last report was counted in.
     pub pool: Option<PoolUid>,
     /// The pool that it last asked for; empty if none.
+    #[serde(with = "crate::codec::shared")]
     pub wish: Name,
     /// Number of its placement history: slaves with the same history share it.
     pub placement: u64,

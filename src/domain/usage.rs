@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{Event, ReportJudged};
-use super::name::{NAME_CHARS, Name, Set, SlaveId, is_name, sha256};
+use super::name::{Name, Set, SlaveId, sha256};
 use super::pool::PoolUid;
 use super::refusal::Refusal;
+use super::report::{check_shape, disallowed, shorten, squashed, sum};
 use super::sequence::{self, Closing, Verdict};
 use super::slave::{
-    CLOSED_EPOCHS, Epoch, Fate, LEVELS_PER_REPORT, REPORT_ID_MEMORY_MS, REPORT_IDS, REPORTS_PER_INTENT, ROW_BYTES,
-    ROW_NAME_BYTES, ROWS_PER_REPORT, Range, Report, ReportRefusal, Row, Slave,
+    CLOSED_EPOCHS, Epoch, Fate, REPORT_ID_MEMORY_MS, REPORT_IDS, REPORTS_PER_INTENT, Range, Report, ReportRefusal,
+    Slave,
 };
 use super::stack::DayCounter;
 use super::state::State;
@@ -24,9 +25,19 @@ struct Draft<'a> {
     active: Vec<Name>,
     /// The one slave that the actor may report for.
     bound: Option<SlaveId>,
-    epochs: BTreeMap<SlaveId, (Vec<Epoch>, Vec<u64>)>,
+    slaves: BTreeMap<SlaveId, Ahead>,
+    /// Whether there may be a second report of a slave: a lone report needs no memory.
+    many: bool,
     ids: BTreeSet<u64>,
     bytes: BTreeMap<Day, u64>,
+}
+
+/// How far a slave's sequences are within the intent.
+enum Ahead {
+    /// Its latest epoch goes up to here, without a gap since the state.
+    To(u64),
+    /// Its open epochs, and its closed ones.
+    Epochs(Vec<Epoch>, Vec<u64>),
 }
 
 /// Judges reports in their order. Never refuses the whole for the sake of one.
@@ -38,7 +49,8 @@ pub(super) fn report(state: &State, actor: &Actor, reports: &[Report]) -> Result
         state,
         active: placement::active_stacks(state),
         bound: state.users.get(&actor.user).and_then(|user| user.slave.clone()),
-        epochs: BTreeMap::new(),
+        slaves: BTreeMap::new(),
+        many: reports.len() > 1,
         ids: BTreeSet::new(),
         bytes: BTreeMap::new(),
     };
@@ -66,7 +78,8 @@ impl Draft<'_> {
             rows: Vec::new(),
             levels: Vec::new(),
         };
-        let fate = match self.fate(&slave, report) {
+        let known = self.state.slaves.get(&slave);
+        let fate = match self.fate(&slave, known, report) {
             Err(refusal) => Fate::Refused(refusal),
             Ok(None) => Fate::Duplicate,
             Ok(Some((day, bytes))) => {
@@ -81,17 +94,22 @@ impl Draft<'_> {
         judged.fate = fate;
         events.push(Event::ReportJudged(judged));
         if counted {
-            self.mark(slave, report, events);
+            self.mark(slave, known, report, events);
         }
     }
 
     /// The day that a report counts on and its bytes; `None` if it was counted before.
-    fn fate(&self, slave: &SlaveId, report: &Report) -> Result<Option<(Day, u64)>, ReportRefusal> {
+    fn fate(
+        &self,
+        slave: &SlaveId,
+        known: Option<&Arc<Slave>>,
+        report: &Report,
+    ) -> Result<Option<(Day, u64)>, ReportRefusal> {
         if self.bound.as_ref().is_some_and(|bound| bound != slave) {
             return Err(ReportRefusal::NotYourSlave);
         }
         check_shape(slave, report)?;
-        if self.is_known(slave, report)? {
+        if self.is_known(slave, known, report)? {
             return Ok(None);
         }
         let calendar = &self.state.calendar;
@@ -111,12 +129,20 @@ impl Draft<'_> {
         self.bytes.get(&day).copied().unwrap_or_else(folded)
     }
 
-    fn is_known(&self, slave: &SlaveId, report: &Report) -> Result<bool, ReportRefusal> {
+    fn is_known(&self, slave: &SlaveId, known: Option<&Arc<Slave>>, report: &Report) -> Result<bool, ReportRefusal> {
         let Some(sequence) = report.sequence else { return self.is_id_known(slave, report) };
-        let verdict = match (self.epochs.get(slave), self.state.slaves.get(slave)) {
-            (Some((epochs, closed)), _) => sequence::judge(epochs, closed, &report.epoch, sequence),
-            (None, Some(known)) => sequence::judge(&known.epochs, &known.closed_epochs, &report.epoch, sequence),
-            (None, None) => Verdict::New,
+        let verdict = match (self.slaves.get(slave), known) {
+            (Some(Ahead::Epochs(epochs, closed)), _) => sequence::judge(epochs, closed, &report.epoch, sequence),
+            (Some(Ahead::To(highest)), Some(known)) if known.is_latest(&report.epoch) && sequence <= *highest => {
+                let folded = sequence::judge(&known.epochs, &known.closed_epochs, &report.epoch, sequence);
+                // what is new to the state was counted within the intent, unless it fills an old gap
+                let since = known.epochs.last().is_some_and(|latest| sequence > latest.highest);
+                if since { Verdict::Counted } else { folded }
+            }
+            (Some(Ahead::To(_)) | None, Some(known)) => {
+                sequence::judge(&known.epochs, &known.closed_epochs, &report.epoch, sequence)
+            }
+            (Some(Ahead::To(_)) | None, None) => Verdict::New,
         };
         match verdict {
             Verdict::New => Ok(false),
@@ -174,16 +200,53 @@ impl Draft<'_> {
     }
 
     /// Remembers within the intent that a report was counted, and closes what is one too many.
-    fn mark(&mut self, slave: SlaveId, report: &Report, events: &mut Vec<Event>) {
+    fn mark(&mut self, slave: SlaveId, known: Option<&Arc<Slave>>, report: &Report, events: &mut Vec<Event>) {
         let Some(sequence) = report.sequence else {
             self.ids.insert(id_hash(&slave, &report.report_id));
             return;
         };
-        let (epochs, closed) = self.epochs.entry(slave.clone()).or_insert_with(|| {
-            let known = self.state.slaves.get(&slave);
-            known.map(|known| (known.epochs.clone(), known.closed_epochs.clone())).unwrap_or_default()
-        });
-        sequence::mark(epochs, &report.epoch, sequence, self.state.now);
+        let before = self.slaves.get(&slave);
+        if let Some(latest) = known.and_then(|known| known.epochs.last())
+            && *latest.name == *report.epoch
+            && let Some(highest) = match before {
+                Some(Ahead::To(highest)) => Some(*highest),
+                Some(Ahead::Epochs(..)) => None,
+                None => Some(latest.highest),
+            }
+            && highest.checked_add(1) == Some(sequence)
+        {
+            // The usual report is the next one of the latest epoch: nothing can be one too many after it.
+            if self.many {
+                self.slaves.insert(slave, Ahead::To(sequence));
+            }
+            return;
+        }
+        let (mut epochs, mut closed) = match self.slaves.remove(&slave) {
+            Some(Ahead::Epochs(epochs, closed)) => (epochs, closed),
+            ahead => {
+                let mut folded =
+                    known.map(|known| (known.epochs.clone(), known.closed_epochs.clone())).unwrap_or_default();
+                if let (Some(Ahead::To(highest)), Some(latest)) = (ahead, folded.0.last_mut()) {
+                    (latest.highest, latest.last) = (highest, self.state.now);
+                }
+                folded
+            }
+        };
+        sequence::mark(&mut epochs, &report.epoch, sequence, self.state.now);
+        self.close(&slave, report, (&mut epochs, &mut closed), events);
+        if self.many {
+            self.slaves.insert(slave, Ahead::Epochs(epochs, closed));
+        }
+    }
+
+    /// Closes what is one too many.
+    fn close(
+        &self,
+        slave: &SlaveId,
+        report: &Report,
+        (epochs, closed): (&mut Vec<Epoch>, &mut Vec<u64>),
+        events: &mut Vec<Event>,
+    ) {
         while let Some(closing) = sequence::closing(epochs) {
             match closing {
                 Closing::Gap(range) => {
@@ -197,63 +260,6 @@ impl Draft<'_> {
             }
         }
     }
-}
-
-fn check_shape(slave: &SlaveId, report: &Report) -> Result<(), ReportRefusal> {
-    let short = |name: &Name| name.len() <= ROW_NAME_BYTES;
-    let row = |row: &Row| [&row.sourcetype, &row.host, &row.source, &row.index].into_iter().all(short);
-    let labels = [&report.epoch, &report.report_id, &report.pool];
-    let fits = is_name(slave)
-        && report.rows.len() <= ROWS_PER_REPORT
-        && report.levels.len() <= LEVELS_PER_REPORT
-        && report.rows.iter().all(row)
-        && report.levels.iter().all(|level| is_name(&level.name))
-        && labels.into_iter().all(|label| label.chars().count() <= NAME_CHARS);
-    if !fits {
-        return Err(ReportRefusal::Malformed);
-    }
-    if report.rows.iter().any(|row| row.bytes > ROW_BYTES) { Err(ReportRefusal::Overflow) } else { Ok(()) }
-}
-
-/// What is recorded of a malformed report: not its megabytes.
-fn shorten(judged: &mut ReportJudged) {
-    for name in [&mut judged.slave, &mut judged.epoch, &mut judged.report_id, &mut judged.wish] {
-        if name.len() > NAME_CHARS {
-            *name = name.chars().take(NAME_CHARS).collect::<String>().into();
-        }
-    }
-}
-
-fn sum(rows: &[Row]) -> Option<u64> {
-    rows.iter().try_fold(0_u64, |sum, row| sum.checked_add(row.bytes))
-}
-
-fn disallowed(state: &State, stack: &Name, rows: &[Row]) -> u64 {
-    let Some(allowed) = state.stacks.get(stack).and_then(|stack| stack.sourcetypes.as_ref()) else { return 0 };
-    rows.iter().filter(|row| !allowed.contains(&row.sourcetype)).map(|row| row.bytes).sum()
-}
-
-/// The rows; without host and source if they have more distinct tuples than the threshold (dialect note, part 7).
-fn squashed(rows: &[Row], threshold: u32) -> Vec<Row> {
-    let threshold = usize::try_from(threshold).unwrap_or(usize::MAX);
-    if rows.len() <= threshold {
-        return rows.to_vec();
-    }
-    let tuples: BTreeSet<_> = rows.iter().map(|row| (&row.source, &row.sourcetype, &row.host, &row.index)).collect();
-    if tuples.len() <= threshold {
-        return rows.to_vec();
-    }
-    let mut sums: BTreeMap<(&Name, &Name), u64> = BTreeMap::new();
-    for row in rows {
-        *sums.entry((&row.sourcetype, &row.index)).or_default() += row.bytes;
-    }
-    let row = |((sourcetype, index), bytes): ((&Name, &Name), u64)| Row {
-        bytes,
-        sourcetype: sourcetype.clone(),
-        index: index.clone(),
-        ..Row::default()
-    };
-    sums.into_iter().map(row).collect()
 }
 
 fn id_hash(slave: &SlaveId, id: &Name) -> u64 {
@@ -292,30 +298,19 @@ pub(super) fn judged(state: &mut State, event: &ReportJudged) {
     if event.sequence.is_none() {
         remember_id(state, event);
     }
-    let fresh = !state.slaves.contains_key(&event.slave);
-    if fresh {
-        state.slaves.insert(event.slave.clone(), Arc::new(Slave::new(&event.slave, now)));
-    }
-    let slave = Arc::make_mut(state.slaves.get_mut(&event.slave).expect("it was put there if it was not"));
-    slave.last_report = now;
-    if let Some(sequence) = event.sequence {
-        sequence::mark(&mut slave.epochs, &event.epoch, sequence, now);
-    }
+    let moved = if let Some(slave) = state.slaves.get_mut(&event.slave) {
+        let slave = Arc::make_mut(slave);
+        let moved = Moved { left: Vec::new(), joined: false, placed: Some(slave.placement), replaced: false };
+        slave.reported(event, (now, day, open), moved)
+    } else {
+        let mut slave = Slave::new(&event.slave, now);
+        let moved = Moved { left: Vec::new(), joined: false, placed: None, replaced: true };
+        let moved = slave.reported(event, (now, day, open), moved);
+        state.slaves.insert(event.slave.clone(), Arc::new(slave));
+        moved
+    };
     if !event.levels.is_empty() {
-        slave.levels.clone_from(&event.levels);
         state.gauged.insert(event.slave.clone());
-    }
-    let mut moved =
-        Moved { left: Vec::new(), joined: false, placed: (!fresh).then_some(slave.placement), replaced: fresh };
-    if open {
-        slave.counted(event, day, &mut moved);
-    }
-    if open || fresh {
-        moved.replaced |= slave.pool != event.pool;
-        slave.pool = event.pool;
-        if *slave.wish != *event.wish {
-            slave.wish = event.wish.clone();
-        }
     }
     place(state, event, day, &moved);
     if open { count(state, event, day) } else { day::amend(state, day, event.pool, &event.stack, event.bytes) }
@@ -338,6 +333,33 @@ impl Slave {
             closed_epochs: Vec::new(),
             levels: Vec::new(),
         }
+    }
+
+    /// Whether this is the epoch of its last report.
+    fn is_latest(&self, epoch: &str) -> bool {
+        self.epochs.last().is_some_and(|latest| *latest.name == *epoch)
+    }
+
+    /// Takes in a report that counted: now, on which day, and whether that is the open one.
+    fn reported(&mut self, event: &ReportJudged, (now, day, open): (Moment, Day, bool), mut moved: Moved) -> Moved {
+        self.last_report = now;
+        if let Some(sequence) = event.sequence {
+            sequence::mark(&mut self.epochs, &event.epoch, sequence, now);
+        }
+        if !event.levels.is_empty() {
+            self.levels.clone_from(&event.levels);
+        }
+        if open {
+            self.counted(event, day, &mut moved);
+        }
+        if open || moved.placed.is_none() {
+            moved.replaced |= self.pool != event.pool;
+            self.pool = event.pool;
+            if *self.wish != *event.wish {
+                self.wish = event.wish.clone();
+            }
+        }
+        moved
     }
 
     /// Counts a report of the open day; forgets the pools of an earlier one.

@@ -12,6 +12,7 @@ use super::time::Moment;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// The user's name; `system` for what the cluster itself does.
+    #[serde(with = "crate::codec::shared")]
     pub user: Name,
     /// How it was authenticated, with the version that was verified: `decide` checks it again.
     pub credential: Credential,

@@ -36,7 +36,8 @@ use signals::Signal;
 
 /// The file whose lock says that a node uses the directory.
 const LOCK_FILE: &str = "lock";
-/// Most threads that answer requests; the replica has a thread of its own.
+/// Most threads that answer requests; the replica has a thread of its own, and a core is left to it: one thread more
+/// than there are cores costs more in switches than it answers.
 const REQUEST_THREADS: usize = 8;
 /// How often recorded samples are moved into their buckets, so that memory does not grow between scrapes.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -77,7 +78,8 @@ pub fn verify(data_dir: &Path, seen: impl FnMut(u64, u64)) -> Result<Verified, N
 pub fn run(config: NodeConfig) -> Result<(), NodeError> {
     logging::start(&config.log, config.log_format)?;
     let _lock = lock(&config.data_dir)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(REQUEST_THREADS);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.saturating_sub(1).clamp(1, REQUEST_THREADS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("requests")

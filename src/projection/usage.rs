@@ -58,13 +58,42 @@ impl Dimension {
 
 /// Totals by day, dimension and name. Cloning is cheap.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct UsageHistory {
+    /// The open day.
+    today: Day,
+    /// How many days are kept.
+    retention_days: u32,
+    /// Bytes of other days by day and dimension, then by name.
+    days: Map<(Day, Dimension), Map<Name, u64>>,
+    /// Bytes of the open day, in the order of [`Dimension::ALL`], by name: what nearly every report adds to.
+    open: [Map<Name, u64>; Dimension::ALL.len()],
+}
+
+/// A history as checkpoints hold it: all days alike.
+#[derive(Serialize, Deserialize)]
+struct Written {
     /// The open day.
     today: Day,
     /// How many days are kept.
     retention_days: u32,
     /// Bytes by day and dimension, then by name.
     days: Map<(Day, Dimension), Map<Name, u64>>,
+}
+
+impl From<UsageHistory> for Written {
+    fn from(mut history: UsageHistory) -> Written {
+        history.put_away();
+        Written { today: history.today, retention_days: history.retention_days, days: history.days }
+    }
+}
+
+impl From<Written> for UsageHistory {
+    fn from(written: Written) -> UsageHistory {
+        let Written { today, retention_days, mut days } = written;
+        let open = Dimension::ALL.map(|dimension| days.remove(&(today, dimension)).unwrap_or_default());
+        UsageHistory { today, retention_days, days, open }
+    }
 }
 
 impl UsageHistory {
@@ -88,6 +117,9 @@ impl UsageHistory {
     /// Bytes of a day by name, and none if there were none.
     #[must_use]
     pub fn on(&self, day: Day, dimension: Dimension) -> Map<Name, u64> {
+        if day == self.today {
+            return self.open[dimension as usize].clone();
+        }
         self.days.get(&(day, dimension)).cloned().unwrap_or_default()
     }
 
@@ -95,8 +127,19 @@ impl UsageHistory {
         self.retention_days = settings.retention_days;
     }
 
+    /// Puts the open day to the others.
+    fn put_away(&mut self) {
+        for (dimension, names) in Dimension::ALL.into_iter().zip(std::mem::take(&mut self.open)) {
+            if !names.is_empty() {
+                self.days.insert((self.today, dimension), names);
+            }
+        }
+    }
+
     fn open(&mut self, today: Day) {
+        self.put_away();
         self.today = today;
+        self.open = Dimension::ALL.map(|dimension| self.days.remove(&(today, dimension)).unwrap_or_default());
         let oldest = today.back(self.retention_days);
         while let Some(key) = self.days.get_min().map(|(key, _)| *key).filter(|(day, _)| *day < oldest) {
             self.days.remove(&key);
@@ -109,12 +152,17 @@ impl UsageHistory {
             Fate::Late(day) => day,
             Fate::Duplicate | Fate::Refused(_) => return,
         };
+        let rows = || judged.rows.iter().filter(|row| row.bytes > 0);
+        if rows().next().is_none() {
+            return;
+        }
         for dimension in Dimension::ALL {
-            if judged.rows.is_empty() {
-                break;
-            }
-            let names = self.days.entry((day, dimension)).or_default();
-            for row in judged.rows.iter().filter(|row| row.bytes > 0) {
+            let names = if day == self.today {
+                &mut self.open[dimension as usize]
+            } else {
+                self.days.entry((day, dimension)).or_default()
+            };
+            for row in rows() {
                 add(names, dimension.of(row), row.bytes);
             }
         }

@@ -79,16 +79,10 @@ pub(super) const fn shelf(class: Class) -> Shelf {
     }
 }
 
-/// A record as the database's row: its digest, and the bytes that it covers.
-#[must_use]
-pub(super) fn row(stored: &Stored) -> Vec<u8> {
-    [stored.digest.as_slice(), stored.bytes.as_ref()].concat()
-}
-
 /// A row as the record that it holds.
 ///
 /// # Errors
-/// When it was not made by [`row`].
+/// When it is not a digest and the bytes that it covers.
 pub(super) fn stored(row: StoredRow) -> Result<Stored, Unreadable> {
     let StoredRow { seq, shelf, bytes } = row;
     let class = match shelf {
@@ -150,7 +144,7 @@ impl Journal {
         self.grown.send_if_modified(|grown| std::mem::replace(grown, seq) != seq);
     }
 
-    /// Moves the tail into the database: one write, durable with the database's next flush. Says how far it goes then.
+    /// Moves the tail into the database, durable with the database's next flush. Says how far it goes then.
     ///
     /// # Errors
     /// When the disk refuses, or the journal is closed; the tail stays.
@@ -160,11 +154,12 @@ impl Journal {
             let tail = self.tail();
             (tail.rows.iter().cloned().collect::<Vec<_>>(), tail.position.clone())
         };
-        let rows: Vec<(u64, Shelf, Vec<u8>)> =
-            records.iter().map(|stored| (stored.seq, shelf(stored.class), row(stored))).collect();
-        let rows: Vec<Row<'_>> =
-            rows.iter().map(|(seq, shelf, bytes)| Row { seq: *seq, shelf: *shelf, bytes }).collect();
-        self.with_db(|db| db.append(&rows, &[(POSITION_KEY, &position.encode())]))?;
+        let rows = records.iter().map(|stored| Row {
+            seq: stored.seq,
+            shelf: shelf(stored.class),
+            parts: [stored.digest.as_slice(), stored.bytes.as_ref()],
+        });
+        self.with_db(|db| db.append(rows, &[(POSITION_KEY, &position.encode())]))?;
         self.forget(records.len());
         Ok(position)
     }

@@ -23,8 +23,9 @@ pub(super) const BATCH_INTENTS: usize = 2_048;
 pub(super) const BATCH_BYTES: usize = 256 << 10;
 /// The largest intent: a full usage request, or a license of any size that somebody would sign.
 pub(super) const INTENT_BYTES: usize = 8 << 20;
-/// Batches under way at a time: the next is on its way while the last one is synced.
-const UNDER_WAY: usize = 4;
+/// Batches under way at a time. Each costs every node a round of its own, whatever is in it, so one that carries all that
+/// came meanwhile beats several small ones: a third less CPU for each report at 64 connections.
+const UNDER_WAY: usize = 1;
 /// How long an attempt may take before the intents are proposed again. A new leader ends the wait sooner; so long is
 /// only waited for a leader that hangs.
 const ATTEMPT: Duration = Duration::from_secs(5);

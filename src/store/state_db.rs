@@ -20,6 +20,9 @@ const PASSING: u8 = b'p';
 /// Table of the named values: tag, name.
 const META: u8 = b'm';
 
+/// One write of many rows: beyond it, memory grows and nothing gets faster.
+const WRITE_BYTES: usize = 1 << 20;
+
 /// For how long a row is meant to stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shelf {
@@ -45,8 +48,8 @@ pub struct Row<'a> {
     pub seq: u64,
     /// Where it is kept.
     pub shelf: Shelf,
-    /// What is stored.
-    pub bytes: &'a [u8],
+    /// What is stored, one part behind the other.
+    pub parts: [&'a [u8]; 2],
 }
 
 /// A row that was read.
@@ -123,14 +126,24 @@ impl StateDb {
         &self.dir
     }
 
-    /// Writes rows and named values, all or nothing; durable with the next [`StateDb::flush`].
+    /// Writes rows, and named values after the last of them; durable with the next [`StateDb::flush`]. A crash may leave
+    /// some of the rows without the values that say how far they go: written again, they are the same.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn append(&self, rows: &[Row<'_>], meta: &[(&str, &[u8])]) -> Result<(), StoreError> {
-        let mut batch = WriteBatch::default();
+    pub fn append<'a>(
+        &self,
+        rows: impl IntoIterator<Item = Row<'a>>,
+        meta: &[(&str, &[u8])],
+    ) -> Result<(), StoreError> {
+        let (mut batch, mut bytes) = (WriteBatch::default(), Vec::new());
         for row in rows {
-            batch.put(row_key(row.shelf, row.seq), row.bytes);
+            bytes.clear();
+            row.parts.iter().for_each(|part| bytes.extend_from_slice(part));
+            batch.put(row_key(row.shelf, row.seq), &bytes);
+            if batch.size_in_bytes() >= WRITE_BYTES {
+                self.write(std::mem::take(&mut batch))?;
+            }
         }
         for (name, bytes) in meta {
             batch.put(meta_key(name), bytes);

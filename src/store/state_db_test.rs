@@ -36,8 +36,9 @@ const fn shelf(seq: u64) -> Shelf {
 fn write(db: &StateDb, seqs: std::ops::RangeInclusive<u64>) {
     let last = *seqs.end();
     let bytes: Vec<_> = seqs.map(|seq| (seq, format!("row {seq}").into_bytes())).collect();
-    let rows: Vec<_> = bytes.iter().map(|(seq, bytes)| Row { seq: *seq, shelf: shelf(*seq), bytes }).collect();
-    db.append(&rows, &[("last", &last.to_be_bytes())]).expect("rows are written");
+    let rows: Vec<_> =
+        bytes.iter().map(|(seq, bytes)| Row { seq: *seq, shelf: shelf(*seq), parts: [bytes, b""] }).collect();
+    db.append(rows, &[("last", &last.to_be_bytes())]).expect("rows are written");
 }
 
 fn last(db: &StateDb) -> Option<u64> {

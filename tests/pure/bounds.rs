@@ -114,7 +114,7 @@ fn many_tokens_end_in_bounded_steps_and_count_as_ended_before_their_turn() {
 /// Slaves in the gate's run of [`a_crowd_survives_a_checkpoint_and_costs_what_is_printed`].
 const CROWD: u64 = 20_000;
 
-/// What `apply` takes with many slaves is printed; `scripts/campaign scale` runs it with a million.
+/// What `apply` takes with many slaves is printed; `scripts/campaign crowd` runs it with a million.
 #[test]
 fn a_crowd_survives_a_checkpoint_and_costs_what_is_printed() {
     let slaves = std::env::var("QM_SLAVES").map_or(CROWD, |slaves| slaves.parse().expect("QM_SLAVES is a number"));

@@ -11,7 +11,7 @@ use crate::codec;
 use crate::dialect::wording;
 use crate::domain::event::{DayTotals, Event, ReportJudged};
 use crate::domain::license::{License, Term};
-use crate::domain::name::{Set, hex};
+use crate::domain::name::{Name, Set, hex};
 use crate::domain::pool::{Members, PoolUid, Quota};
 use crate::domain::record::{Outcome, Record, Stored};
 use crate::domain::slave::{Fate, ReportRefusal};
@@ -283,9 +283,9 @@ pub(super) const fn reason(refusal: &ReportRefusal) -> &'static str {
 }
 
 /// A pool's name, also of a deleted one.
-pub(super) fn pool_name(state: &State, uid: PoolUid) -> Option<String> {
-    let past = || state.pool_pasts.get(&uid).map(|past| past.name.to_string());
-    state.pool_names.get(&uid).map(ToString::to_string).or_else(past)
+pub(super) fn pool_name(state: &State, uid: PoolUid) -> Option<Name> {
+    let past = || state.pool_pasts.get(&uid).map(|past| past.name.clone());
+    state.pool_names.get(&uid).cloned().or_else(past)
 }
 
 fn totals(totals: &DayTotals, state: &State) -> Value {
@@ -293,7 +293,7 @@ fn totals(totals: &DayTotals, state: &State) -> Value {
         .pools
         .iter()
         .map(|(uid, used)| {
-            let name = pool_name(state, *uid).unwrap_or_else(|| format!("#{uid}"));
+            let name = pool_name(state, *uid).map_or_else(|| format!("#{uid}"), |name| name.to_string());
             (name, json!({"used_bytes": used.used_bytes, "quota_bytes": used.quota_bytes}))
         })
         .collect();

@@ -102,7 +102,7 @@ fn one(view: &View, day: Day, by: By, limit: usize) -> Option<wire::UsageDay> {
 }
 
 fn pools(state: &State, totals: &DayTotals) -> Vec<wire::UsageRow> {
-    let name = |uid: &u32| pool_name(state, *uid).unwrap_or_else(|| format!("#{uid}"));
+    let name = |uid: &u32| pool_name(state, *uid).map_or_else(|| format!("#{uid}"), |name| name.to_string());
     totals.pools.iter().map(|(uid, used)| measured(name(uid), *used)).collect()
 }
 

@@ -127,14 +127,24 @@ fn result(judged: &ReportJudged, state: &State) -> wire::ReportResult {
     };
     wire::ReportResult {
         sequence: judged.sequence,
-        report_id: (!judged.report_id.is_empty()).then(|| judged.report_id.to_string()),
+        report_id: (!judged.report_id.is_empty()).then(|| judged.report_id.clone()),
         status,
         pool: pool.and_then(|uid| pool_name(state, uid)),
         reason,
-        slave: judged.slave.to_string(),
+        slave: judged.slave.clone(),
         day,
         disallowed_bytes: (judged.disallowed > 0).then_some(judged.disallowed),
-        features: slave.filter(|slave| warning::is_violating(state, slave)).map(|slave| switched_off(state, slave)),
+        features: slave.filter(|slave| violates(judged, slave, state)).map(|slave| switched_off(state, slave)),
+    }
+}
+
+/// Whether the slave has too many warnings: under the stack that the report was counted in, if it was counted in one.
+fn violates(judged: &ReportJudged, slave: &Slave, state: &State) -> bool {
+    match state.stacks.get(&judged.stack) {
+        Some(stack) => {
+            warning::is_violation(stack, warning::of_slave(state, slave).len()) || warning::reaches_all(state, stack)
+        }
+        None => warning::is_violating(state, slave),
     }
 }
 
@@ -150,8 +160,10 @@ fn count(judged: &[&ReportJudged], state: &State, tally: &Tally) {
         let (status, _, _) = fate(&judged.fate);
         tally.reported(status);
         if judged.bytes > 0 {
-            let pool = || judged.pool.and_then(|uid| pool_name(state, uid)).unwrap_or_default();
-            tally.counted(judged.pool, judged.bytes, || (judged.stack.to_string(), pool()));
+            tally.counted(judged.pool, judged.bytes, || {
+                let pool = judged.pool.and_then(|uid| pool_name(state, uid)).unwrap_or_default();
+                (judged.stack.to_string(), pool.to_string())
+            });
         }
     }
 }

@@ -18,6 +18,7 @@ pub use usage::*;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::de::DeserializeOwned;
 
+use crate::codec;
 use crate::dialect::trouble::Malformed;
 use crate::domain::name::Name;
 use crate::domain::time::{Moment, NEVER};
@@ -67,7 +68,7 @@ pub fn moment(text: &str) -> Result<Moment, String> {
     Ok(Moment(u64::try_from(time.timestamp_millis()).unwrap_or(0)))
 }
 
-/// Text that goes straight into a shared name: one allocation a field, however many rows a report has.
+/// Text that goes straight into a shared name: mostly one that an earlier request brought along.
 #[derive(Debug, Clone, Default)]
 pub struct Word(pub Name);
 
@@ -82,7 +83,7 @@ impl<'de> serde::Deserialize<'de> for Word {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Word, E> {
-                Ok(Word(text.into()))
+                Ok(Word(codec::shared::shared(text)))
             }
         }
         from.deserialize_str(Text)

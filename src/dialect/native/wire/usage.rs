@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Word;
+use crate::domain::name::Name;
 
 /// One report, or many.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -87,15 +88,18 @@ pub struct ReportResult {
     /// As reported.
     pub sequence: Option<u64>,
     /// As reported.
-    pub report_id: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub report_id: Option<Name>,
     /// `accepted`, `duplicate`, `late` or `refused`.
     pub status: &'static str,
     /// The pool that it was counted in; null for none.
-    pub pool: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub pool: Option<Name>,
     /// Why it was refused.
     pub reason: Option<&'static str>,
     /// Who reported.
-    pub slave: String,
+    #[schema(value_type = String)]
+    pub slave: Name,
     /// For a late report, the license day that it was counted on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub day: Option<String>,

@@ -2,6 +2,10 @@
 //!
 //! Every stored or sent value starts with a format number; decoding is bounded and takes the whole input.
 
+pub mod shared;
+
+use std::cell::RefCell;
+
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,8 +13,8 @@ use serde::de::DeserializeOwned;
 /// Largest single value that is decoded, in bytes: a batch of the largest requests fits, a hostile length does not.
 pub const VALUE_BYTES: usize = 256 << 20;
 
-/// What a small value takes, such as one usage report's record: room for it is made at once.
-const USUAL_BYTES: usize = 384;
+/// Room for a value that stays with the thread; what grew beyond it is given back.
+const SCRATCH_BYTES: usize = 64 << 10;
 
 const CONFIG: Configuration<LittleEndian, Varint, Limit<VALUE_BYTES>> = config::standard().with_limit::<VALUE_BYTES>();
 
@@ -42,10 +46,16 @@ pub enum Malformed {
 /// Never: encoding plain data into memory cannot fail.
 #[must_use]
 pub fn encode<T: Serialize>(format: u8, value: &T) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(USUAL_BYTES);
-    bytes.push(format);
-    bincode::serde::encode_into_std_write(value, &mut bytes, config::standard()).expect("plain data always encodes");
-    bytes
+    thread_local! {
+        // A value's length is known only once it is encoded: it grows here, and leaves in exactly the room that it takes.
+        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        scratch.push(format);
+        bincode::serde::encode_into_std_write(value, scratch, config::standard()).expect("plain data always encodes");
+        if scratch.capacity() > SCRATCH_BYTES { std::mem::take(scratch) } else { scratch.as_slice().to_vec() }
+    })
 }
 
 /// The value behind the format number `known`, which must take all of `bytes`.
@@ -58,7 +68,7 @@ pub fn decode<T: DeserializeOwned>(known: u8, bytes: &[u8]) -> Result<T, Malform
         return Err(Malformed::Format { found, known });
     }
     let (value, read) =
-        bincode::serde::decode_from_slice(value, CONFIG).map_err(|error| Malformed::Value(error.to_string()))?;
+        bincode::serde::borrow_decode_from_slice(value, CONFIG).map_err(|error| Malformed::Value(error.to_string()))?;
     match bytes.len() - 1 - read {
         0 => Ok(value),
         rest => Err(Malformed::Rest(rest)),
