@@ -228,7 +228,6 @@ impl Loader {
 }
 
 /// Puts a chunk's entries back, and what follows from them.
-#[expect(clippy::too_many_lines, reason = "one arm for each kind of chunk")]
 fn load(state: &mut State, chunk: Chunk) {
     match chunk {
         Chunk::Frame(_) | Chunk::End => {}
