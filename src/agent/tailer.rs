@@ -99,14 +99,14 @@ impl Tailer {
             let path = draft.known(id).map(|tracked| tracked.path().to_owned()).unwrap_or_default();
             say(&path, self.seek(&mut draft, id, &mut listings));
         }
-        let mut originals = copies::by_directory(book, fresh.is_empty());
+        let mut originals = copies::by_directory(book, fresh.is_empty() && copies.is_empty());
         // a copy has a longer name than its original, which so comes first
         fresh.sort_by_key(|found| found.path.as_os_str().len());
         for found in &copies {
             if draft.is_full() {
                 break;
             }
-            say(&found.path, self.review(&mut draft, found));
+            say(&found.path, self.review(&mut draft, found, &mut originals));
         }
         for found in &fresh {
             if draft.is_full() {
@@ -241,11 +241,16 @@ impl Tailer {
     }
 
     /// A file that repeats the beginning of another one.
-    fn review(&mut self, draft: &mut Draft<'_>, found: &Found) -> io::Result<()> {
+    fn review(&mut self, draft: &mut Draft<'_>, found: &Found, originals: &mut copies::Originals) -> io::Result<()> {
         let Some(before) = draft.known(found.id).cloned() else { return Ok(()) };
         let Some(of) = before.copy_of else { return Ok(()) };
         let Some(file) = self.held.reader(found.id, &found.path)? else { return Ok(()) };
         let Seen::Grown(mark) = look(&file, None)? else { return Ok(()) };
+        // the copy was deleted, and the file system gave its place away
+        if mark.is_same_file(&before.mark) == Some(false) {
+            draft.forget(found.id);
+            return self.meet(draft, found, originals);
+        }
         let counted = match draft.known(of) {
             Some(original) if draft.present.contains(&of) => {
                 let still = match self.held.reader(of, original.path())? {
