@@ -134,17 +134,7 @@ fn result(judged: &ReportJudged, state: &State) -> wire::ReportResult {
         slave: judged.slave.clone(),
         day,
         disallowed_bytes: (judged.disallowed > 0).then_some(judged.disallowed),
-        features: slave.filter(|slave| violates(judged, slave, state)).map(|slave| switched_off(state, slave)),
-    }
-}
-
-/// Whether the slave has too many warnings: under the stack that the report was counted in, if it was counted in one.
-fn violates(judged: &ReportJudged, slave: &Slave, state: &State) -> bool {
-    match state.stacks.get(&judged.stack) {
-        Some(stack) => {
-            warning::is_violation(stack, warning::of_slave(state, slave).len()) || warning::reaches_all(state, stack)
-        }
-        None => warning::is_violating(state, slave),
+        features: slave.filter(|slave| warning::is_violating(state, slave)).map(|slave| switched_off(state, slave)),
     }
 }
 
