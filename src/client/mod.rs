@@ -17,7 +17,7 @@
 //!   for `ClientConfig::attempt_timeout`, it goes to the next one, until `ClientConfig::timeout` is over.
 //! * Every write carries an `Idempotency-Key`, the same on each try, so that a write whose answer was lost is done once.
 //! * An answer that names a time to come back (`Retry-After`) is not asked again before.
-//! * [`ClientError::may_have_been_done`] tells "surely not done" from "unknown".
+//! * `ClientError::may_have_been_done` tells "surely not done" from "unknown".
 //!
 //! A slave reports like this. The sequence makes each report count once, so after any error, and after a crash, the same
 //! report goes again under the same sequence; a slave that forgot its sequences begins a new epoch.

@@ -3,7 +3,7 @@
 //! What a document says is looked at only after the signature over those very bytes was found good under a key that the
 //! operator trusts (T1), and how a key signs is a property of the trusted key, never of the document (T2).
 //!
-//! Every format is one file with an `Envelope`, and one arm in [`document`]; nothing else names it.
+//! Every format is one file with an `Envelope`, and one arm in `document`; nothing else names it.
 
 pub mod claims;
 mod compact;
