@@ -74,7 +74,8 @@ MUTANTS = [
     Mutant(
         "a rule reads the clock",
         "src/domain/apply.rs",
-        "            self.state.now = stamp.at;",
+        "        for intent in intents {\n            self.state.now = stamp.at;",
+        "        for intent in intents {\n"
         "            let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);\n"
         "            self.state.now = Moment(wall.map_or(0, |since| since.as_millis() as u64));",
         [PURE],
