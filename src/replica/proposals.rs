@@ -24,7 +24,7 @@ pub(super) const BATCH_BYTES: usize = 256 << 10;
 /// The largest intent: a full usage request, or a license of any size that somebody would sign.
 pub(super) const INTENT_BYTES: usize = 8 << 20;
 /// Batches under way at a time. Each costs every node a round of its own, whatever is in it, so one that carries all that
-/// came meanwhile beats several small ones: a third less CPU for each report at 64 connections.
+/// came meanwhile was cheaper than several small ones (docs/adr/0061).
 const UNDER_WAY: usize = 1;
 /// How long an attempt may take before the intents are proposed again. A new leader ends the wait sooner; so long is
 /// only waited for a leader that hangs.
