@@ -108,23 +108,27 @@ pub(super) fn kin(
     originals: &Originals,
 ) -> io::Result<Option<Kin>> {
     let beside = found.path.parent().and_then(|directory| originals.get(directory)).map_or(&[][..], Vec::as_slice);
+    let size = file.metadata()?.len();
+    let mut continues = None;
     for id in beside.iter().copied().filter(|id| !draft.cut.contains(id)) {
         let Some(original) = draft.known(id) else { continue };
         let named_after = is_named_after(name(&found.path), name(original.origin()));
-        let size = file.metadata()?.len();
-        if !draft.present.contains(&id) {
-            let takes_its_place = named_after || name(&found.path) == name(original.origin());
-            if takes_its_place && original.mark.is_in(file, size)? {
-                return Ok(Some(Kin::Continues(original.mark.offset)));
+        if draft.present.contains(&id) {
+            if named_after
+                && let Some(live) = held.reader(id, original.path())?
+                && file::is_prefix(file, &live)?
+            {
+                return Ok(Some(Kin::CopyOf(id)));
             }
-        } else if named_after
-            && let Some(live) = held.reader(id, original.path())?
-            && file::is_prefix(file, &live)?
-        {
-            return Ok(Some(Kin::CopyOf(id)));
+        } else if named_after || name(&found.path) == name(original.origin()) {
+            // one that is there says more: what is gone may have been an earlier copy of it
+            let counted = original.mark.offset;
+            if continues < Some(counted) && original.mark.is_in(file, size)? {
+                continues = Some(counted);
+            }
         }
     }
-    Ok(None)
+    Ok(continues.map(Kin::Continues))
 }
 
 #[cfg(test)]

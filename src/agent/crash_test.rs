@@ -29,6 +29,14 @@ enum Act {
     Cut {
         log: usize,
     },
+    /// A copy is made beside it, and it goes on.
+    Copy {
+        log: usize,
+    },
+    /// It is deleted, and the next line begins it anew: often in the same inode.
+    Delete {
+        log: usize,
+    },
     Measure,
     Later {
         ms: u64,
@@ -50,7 +58,9 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (log.clone(), 40..3_000_usize).prop_map(|(log, length)| Act::Append { log, length }),
         2 => log.clone().prop_map(|log| Act::Rename { log }),
         2 => (log.clone(), any::<bool>()).prop_map(|(log, seen_between)| Act::CopyAndCut { log, seen_between }),
-        1 => log.prop_map(|log| Act::Cut { log }),
+        1 => log.clone().prop_map(|log| Act::Cut { log }),
+        1 => log.clone().prop_map(|log| Act::Copy { log }),
+        1 => log.prop_map(|log| Act::Delete { log }),
         5 => Just(Act::Measure),
         1 => (1..2_000_000_u64).prop_map(|ms| Act::Later { ms }),
         4 => (any::<bool>(), any::<bool>()).prop_map(|(answer_lost, too_old)| Act::Send { answer_lost, too_old }),
@@ -89,6 +99,23 @@ impl World {
                 self.measure_for_sure();
                 if self.rig.log(&World::name(log, 0)).exists() {
                     self.rig.cut(&World::name(log, 0));
+                }
+            }
+            Act::Copy { log } => {
+                let (live, copy) = (World::name(log, 0), World::name(log, 1));
+                if self.rig.log(&live).exists() {
+                    // an agent that meets both for the very first time cannot tell
+                    self.measure_for_sure();
+                    self.make_room(log);
+                    fs::copy(self.rig.log(&live), self.rig.log(&copy)).expect("copied");
+                }
+            }
+            Act::Delete { log } => {
+                // what nobody has seen yet would be lost with it
+                self.measure_for_sure();
+                let live = World::name(log, 0);
+                if self.rig.log(&live).exists() {
+                    self.rig.delete(&live);
                 }
             }
             Act::Measure => {
@@ -143,7 +170,7 @@ impl World {
     fn make_room(&mut self, log: usize) {
         if self.rig.log(&World::name(log, GENERATIONS)).exists() {
             self.measure_for_sure();
-            fs::remove_file(self.rig.log(&World::name(log, GENERATIONS))).expect("deleted");
+            self.rig.delete(&World::name(log, GENERATIONS));
         }
         for generation in (1..GENERATIONS).rev() {
             self.moved(log, generation);

@@ -43,6 +43,12 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The file that the book has under this place, unless the file system gave its place to another one meanwhile.
+    pub(super) fn still(&self, id: FileId) -> Option<&Tracked> {
+        let before = self.book.files.get(&id)?;
+        self.known(id).filter(|now| now.mark.is_same_file(&before.mark) != Some(false))
+    }
+
     pub(super) fn put(&mut self, id: FileId, tracked: Tracked) {
         let same = self.book.files.get(&id) == Some(&tracked);
         if same {

@@ -175,6 +175,23 @@ impl Rig {
         fs::rename(self.log(from), self.log(to)).expect("renamed");
     }
 
+    /// Deletes a file, and waits until the file system's clock has ticked since that was made: another file in its inode
+    /// is told from it by when it was made.
+    pub(super) fn delete(&self, name: &str) {
+        let made = |path: &Path| fs::metadata(path).and_then(|about| about.created());
+        let (path, probe) = (self.log(name), self.folder.path().join("probe"));
+        let before = made(&path);
+        fs::remove_file(path).expect("deleted");
+        while let Ok(before) = &before {
+            fs::write(&probe, b"").expect("written");
+            let ticked = made(&probe).is_ok_and(|now| now > *before);
+            fs::remove_file(&probe).expect("deleted");
+            if ticked {
+                return;
+            }
+        }
+    }
+
     pub(super) fn cut(&self, name: &str) {
         OpenOptions::new().write(true).open(self.log(name)).and_then(|file| file.set_len(0)).expect("cut");
     }

@@ -251,24 +251,24 @@ impl Tailer {
             draft.forget(found.id);
             return self.meet(draft, found, originals);
         }
-        let counted = match draft.known(of) {
+        let counted = match draft.still(of) {
             Some(original) if draft.present.contains(&of) => {
-                let still = match self.held.reader(of, original.path())? {
-                    Some(original) => is_prefix(&file, &original)?,
-                    None => return Ok(()),
-                };
-                if still {
+                let Some(original) = self.held.reader(of, original.path())? else { return Ok(()) };
+                if is_prefix(&file, &original)? {
                     let mut tracked = before;
                     tracked.mark = mark;
                     tracked.seen_at(&found.path);
                     draft.put(found.id, tracked);
                     return Ok(());
                 }
+                // it only began like the other one
                 0
             }
             Some(original) if original.mark.is_in(&file, mark.offset)? => original.mark.offset,
             Some(original) if original.mark.begins_with(&file, mark.offset)? => mark.offset,
-            _ => 0,
+            // what it held when it was last compared is counted as the original's
+            Some(_) | None if before.mark.is_in(&file, mark.offset)? => before.mark.offset,
+            Some(_) | None => 0,
         };
         draft.count(self.label(&found.path), mark.offset.saturating_sub(counted));
         draft.put(found.id, Tracked::new(&found.path, mark));

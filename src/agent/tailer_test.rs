@@ -137,6 +137,20 @@ fn a_deleted_file_is_measured_to_its_end_and_its_inode_may_be_another_file() {
 }
 
 #[test]
+fn a_copy_stays_a_copy_when_its_original_goes_on_and_is_deleted() {
+    for length in [40, 2_000] {
+        let mut rig = Rig::new();
+        rig.append("app.log", &bytes(length));
+        rig.measure();
+        fs::copy(rig.log("app.log"), rig.log("app.log.1")).expect("copied");
+        rig.append("app.log", &bytes(3_000));
+        rig.measure();
+        fs::remove_file(rig.log("app.log")).expect("deleted");
+        assert_eq!(rig.finish(), length as u64 + 3_000, "the copy of {length} bytes");
+    }
+}
+
+#[test]
 fn a_file_replaced_by_a_longer_copy_of_itself_adds_only_the_rest() {
     let mut rig = Rig::new();
     rig.append("a", &bytes(100));
