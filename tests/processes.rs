@@ -14,6 +14,8 @@ mod failover;
 mod files;
 #[path = "processes/harness.rs"]
 mod harness;
+#[path = "processes/hostile.rs"]
+mod hostile;
 #[path = "processes/licenses.rs"]
 mod licenses;
 #[path = "processes/logins.rs"]

@@ -1,7 +1,8 @@
 """scripts/campaign hostile: bad requests of every kind, many thousand; no 5xx, no hang, no growth.
 
-Each kind is sent over a connection of its own, as hostile clients do. What comes back is a 4xx or a close, in time; the
-node's resident memory must reach a plateau: its last third may not be above its middle third.
+Each kind is sent over a connection of its own, as hostile clients do. What comes back is a 4xx or a close, in time, and
+in a dialect's paths a 4xx in that dialect's shape; the node's resident memory must reach a plateau: its last third may not
+be above its middle third.
 """
 
 import collections
@@ -71,6 +72,116 @@ def kinds(token):
     }
 
 
+# What every error of a dialect has in it.
+SHAPES = {
+    "splunk": b"<msg type=",
+    "splunk json": b'"messages":[{"type":',
+    "elastic": b'{"error":',
+    "redis": b'"error_code":',
+    "immuta": b'{"statusCode":4',
+    "nuix": b'"errorCode":',
+}
+DOCUMENT = 256 << 10
+
+
+def bodies():
+    """Name to bytes: what none of the dialects can read, whatever it expects."""
+    return {
+        "nothing": b"",
+        "half": b'{"license":{"uid":"',
+        "noise": bytes(range(256)) * 100,
+        "depth": b'{"license":' + b"[" * 100_000,
+        "list": b"[]",
+        "text": b'"{\\"licenses\\":[]}"',
+        "types": b'{"license":7,"key":{},"username":[],"password":{},"quota":[]}',
+        "doubled": b'{"license":"a","license":"b","key":"a","key":"b"}',
+        "large": b'{"license":"' + b"A" * (3 << 20) + b'"}',
+    }
+
+
+def licenses():
+    """Name to text: license documents that nobody signed, or that are made to cost something."""
+    names = "".join(f" a{n}=''" for n in range(20_000))
+    spaces = "".join(f" xmlns:a{n}='b'" for n in range(8_000)) + ">" + "<a xmlns:c='d'/>" * 4_000
+    return {
+        "entities": '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><license>&b;</license>',
+        "a file": '<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]><license>&a;</license>',
+        "attributes": f"<license{names}/>",
+        "namespaces": f"<license{spaces}</license>",
+        "elements": "<license>" + "<a/>" * 50_000 + "</license>",
+        "depth": "<a>" * 80_000,
+        "unsigned": '<license><signature key="k">AA==</signature><payload><quota>1</quota></payload></license>',
+        "block": "----- LICENSE START -----\n" + "A" * (DOCUMENT - 100) + "\n----- LICENSE END -----",
+        "lines": "-----BEGIN QUARTERMASTER LICENSE-----" + "\n" * 200_000,
+        "points": "nuix" + "." * 200_000,
+    }
+
+
+def percent(text):
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+def dialect_kinds(token):
+    """Dialect, name and bytes: what is wrong in a path of that dialect."""
+    bearer = f"Authorization: Bearer {token}\r\n"
+    json_sent = bearer + "Content-Type: application/json\r\n"
+    splunk, elastic, redis = "/services/licenser", "/_license", "/v1/license"
+    immuta, nuix = "/admin/license", "/nuix-restful-service/svc"
+    pool = f"{splunk}/pools"
+    for name, body in bodies().items():
+        yield "elastic", name, request("PUT", elastic, json_sent, body)
+        yield "redis", name, request("PUT", redis, json_sent, body)
+        yield "immuta", name, request("POST", immuta, json_sent, body)
+        yield "nuix", name, request("PUT", f"{nuix}/authenticatedUsers/login", json_sent, body)
+        yield "nuix", f"function of {name}", request("POST", f"{nuix}/functions", json_sent, body)
+        yield "splunk", name, request("POST", pool, bearer, body)
+        yield "splunk json", name, request("POST", f"{pool}?output_mode=json", bearer, body)
+    for name, text in licenses().items():
+        form = f"name=a.lic&payload={percent(text)}".encode()
+        yield "splunk", f"license of {name}", request("POST", f"{splunk}/licenses", bearer, form)
+        block = json.dumps({"license": text, "key": text}).encode()
+        yield "redis", f"license of {name}", request("PUT", redis, json_sent, json.dumps({"license": text}).encode())
+        yield "immuta", f"license of {name}", request("POST", immuta, json_sent, json.dumps({"key": text}).encode())
+        yield "elastic", f"license of {name}", request("PUT", elastic, json_sent, block)
+    wrong = {
+        "name": "name=a/b&quota=1MB&stack_id=enterprise", "quota": "name=a&quota=lots&stack_id=enterprise",
+        "stack": "name=a&quota=1&stack_id=%00", "twice": "name=a&name=b&quota=1&stack_id=e", "unknown": "colour=red",
+        "many": "a=1&" * 50_000, "percent": "name=%ff%fe&quota=1&stack_id=e", "long": "name=" + "x" * 500_000,
+    }
+    for name, form in wrong.items():
+        yield "splunk", f"pool with a wrong {name}", request("POST", pool, bearer, form.encode())
+    for query in ["count=x", "offset=-1", "search=%22", "search=OR", "sort_dir=up", "sort_mode=x", "output_mode=csv",
+                  "summarize=2", "search=" + "a%20" * 100, "count=1&count=2", "consistency=maybe", "search=%ff"]:
+        yield "splunk", f"list with {query[:20]}", request("GET", f"{pool}?{query}", bearer)
+    for path in ["/no/such", "/pools/a/b/c", "/pools/%00", "/slaves/" + "x" * 3_000, "/messages/%zz"]:
+        yield "splunk", f"path {path[:20]}", request("GET", splunk + path, bearer)
+    yield "splunk", "method", request("DELETE", pool, bearer)
+    yield "splunk", "multipart", request("POST", pool, bearer + "Content-Type: multipart/form-data\r\n", b"--x")
+    yield "splunk", "no credential", request("GET", pool)
+    yield "splunk", "cookie of noise", request("GET", pool, "Cookie: splunkd_8089=\x80;;;=\r\n")
+    for query in ["acknowledge=maybe", "timeout=7", "timeout=-5s", "master_timeout=1y", "foo=1", "filter_path=" + "a," * 2_000,
+                  "format=yaml", "pretty=2", "accept_enterprise=false", "filter_path=%ff"]:
+        yield "elastic", f"parameter {query[:20]}", request("GET", f"{elastic}?{query}", bearer)
+    yield "elastic", "media type", request("PUT", elastic, bearer + "Content-Type: text/plain\r\n", b"x")
+    yield "elastic", "version", request("GET", elastic, bearer + "Accept: application/vnd.elasticsearch+json; compatible-with=7\r\n")
+    yield "elastic", "method", request("PATCH", elastic, bearer)
+    yield "elastic", "path", request("GET", "/_nothing/" + "x" * 500, bearer)
+    yield "elastic", "no credential", request("GET", elastic)
+    yield "redis", "method", request("DELETE", redis, bearer)
+    yield "redis", "path", request("GET", "/v1/nothing", bearer)
+    yield "redis", "dry_run", request("PUT", f"{redis}?dry_run=maybe", json_sent, b"{}")
+    yield "redis", "no credential", request("GET", redis)
+    yield "immuta", "id", request("GET", f"{immuta}/{'x' * 3_000}", bearer)
+    yield "immuta", "method", request("PATCH", immuta, bearer)
+    yield "immuta", "login", request("POST", "/bim/apikey/authenticate", "", b'{"apikey":{}}')
+    yield "immuta", "no credential", request("GET", immuta)
+    yield "nuix", "key", request("GET", f"{nuix}/asyncFunctions/{'x' * 3_000}", bearer)
+    yield "nuix", "method", request("PATCH", f"{nuix}/licenses", bearer)
+    yield "nuix", "workers", request("PUT", f"{nuix}/authenticatedUsers/login", json_sent,
+                                     b'{"username":"a","password":"b","workers":-1}')
+    yield "nuix", "no credential", request("GET", f"{nuix}/asyncFunctions")
+
+
 def half(token):
     """Conversations that stop in the middle: the client goes away."""
     sure = f"Authorization: Bearer {token}\r\n"
@@ -89,15 +200,15 @@ class Hostile:
         self.seconds = collections.defaultdict(list)
         self.answers = collections.defaultdict(collections.Counter)
 
-    def converse(self, name, data, leave):
+    def converse(self, name, data, leave, shape):
         begun = time.monotonic()
-        answer = self.exchange(data, leave)
+        answer = self.exchange(data, leave, shape)
         took = time.monotonic() - begun
         with self.lock:
             self.answers[name][answer] += 1
             self.seconds[name].append(took)
 
-    def exchange(self, data, leave):
+    def exchange(self, data, leave, shape):
         with socket.create_connection(self.address, timeout=HANG_SECONDS) as stream:
             try:
                 stream.sendall(data)
@@ -107,11 +218,17 @@ class Hostile:
                 return "left"
             try:
                 first = stream.recv(64 << 10)
+                # a head and its body may come apart
+                if shape and first.startswith(b"HTTP/") and shape not in first:
+                    first += stream.recv(64 << 10)
             except TimeoutError:
                 return "hang"
             except OSError:
                 return "close"
-            return first.split(b" ", 2)[1].decode() if first.startswith(b"HTTP/") else "close"
+            if not first.startswith(b"HTTP/"):
+                return "close"
+            status = first.split(b" ", 2)[1].decode()
+            return status if shape in first else f"{status} in a foreign shape"
 
 
 def resident(pid):
@@ -125,8 +242,9 @@ def campaign(cluster, count, threads):
     parts = urlsplit(node["api"])
     token = local.login(node["api"], cluster["ca_file"], cluster["admin"]).token
     hostile = Hostile((parts.hostname, parts.port))
-    plan = [(name, data, False) for name, data in kinds(token).items()]
-    plan += [(name, data, True) for name, data in half(token).items()]
+    plan = [(name, data, False, b"") for name, data in kinds(token).items()]
+    plan += [(name, data, True, b"") for name, data in half(token).items()]
+    plan += [(f"{dialect}: {name}", data, False, SHAPES[dialect]) for dialect, name, data in dialect_kinds(token)]
     memory = []
     for sample in range(SAMPLES):
         share = range(sample * count // SAMPLES, (sample + 1) * count // SAMPLES)
@@ -146,13 +264,13 @@ def campaign(cluster, count, threads):
 
 
 def report(hostile, memory):
-    print(f"{'kind':<24}{'answers':<36}{'median':>9}{'worst':>9}")
+    print(f"{'kind':<40}{'answers':<36}{'median':>9}{'worst':>9}")
     bad = []
     for name, answers in hostile.answers.items():
         words = ", ".join(f"{answer} {count}" for answer, count in sorted(answers.items()))
         times = hostile.seconds[name]
-        print(f"{name:<24}{words:<36}{statistics.median(times) * 1000:>7.1f}ms{max(times) * 1000:>7.0f}ms")
-        bad += [f"{name}: {answer}" for answer in answers if answer == "hang" or answer[:1] in "1235"]
+        print(f"{name:<40}{words:<36}{statistics.median(times) * 1000:>7.1f}ms{max(times) * 1000:>7.0f}ms")
+        bad += [f"{name}: {answer}" for answer in answers if answer == "hang" or answer[:1] in "1235" or " " in answer]
     third = len(memory) // 3
     middle, last = max(memory[third : 2 * third]), max(memory[2 * third :])
     print(f"resident memory: {memory[0] >> 20} MB at first, at most {middle >> 20} MB in the middle third, "

@@ -160,6 +160,8 @@ pub trait Dialect: 'static {
     fn presented(head: &Head) -> Result<Presented, Denied> {
         Presented::of(&head.headers)
     }
+    /// Brings the deadline forward where a client may say how long it waits; what it says wrongly is refused later.
+    fn hurry(_head: &mut Head) {}
     /// Whether it answers beyond a request's own deadline: streams and long polls.
     fn is_long(endpoint: &Self::Endpoint) -> bool;
     /// Answers it.
@@ -252,7 +254,8 @@ pub fn gauges(text: &mut metrics::Exposition, state: &crate::domain::state::Stat
 /// The one path that every request walks: parse, let in, answer, word what went wrong, count.
 pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
     let begun = Instant::now();
-    let Request { head, body } = request;
+    let Request { mut head, body } = request;
+    D::hurry(&mut head);
     let (head, tally) = (Arc::new(head), Arc::clone(&cx));
     let (route, result, mut rest) = match D::parse(&head) {
         Ok(endpoint) => {

@@ -430,6 +430,12 @@ pub fn refusal(refusal: &Refusal) -> Worded {
             json!({"level": shown(level), "used": used, "limit": limit}),
             "use less first, or ask its issuer for more",
         ),
+        Refusal::FeatureInUse { feature } => conflict(
+            "feature_in_use",
+            format!("the feature {} is in use, and the license lacks it", shown(feature)),
+            json!({"feature": shown(feature)}),
+            "stop using it first, or ask its issuer for a license that has it",
+        ),
         Refusal::NeedsAcknowledgement { from, to, older } => conflict(
             "needs_acknowledgement",
             format!("something ends when a license of type {} follows one of type {}", shown(to), shown(from)),

@@ -73,6 +73,15 @@ pub fn mode_of(kind: &str) -> Option<Mode> {
     })
 }
 
+/// What the name of a gauge begins with that tells how often a feature is used.
+const FEATURE_LEVEL: &str = "feature:";
+
+/// The feature that a gauge tells the use of: slaves report `feature:NAME`.
+#[must_use]
+pub fn feature_of(level: &str) -> Option<&str> {
+    level.strip_prefix(FEATURE_LEVEL).filter(|feature| !feature.is_empty())
+}
+
 /// How long a trial lasts: 30 days.
 const TRIAL_MS: u64 = 30 * 24 * 3_600_000;
 /// How many nodes, or resource units, a grant allows.
@@ -147,7 +156,8 @@ pub(super) fn install(state: &State, license: License) -> Result<Vec<Event>, Ref
     let before = product_of(&license).and_then(|product| in_force(state, product));
     let mut events: Vec<Event> =
         before.map(|before| Event::LicenseRemoved { license: before.id }).into_iter().collect();
-    events.extend(license::add(state, license)?);
+    let leaving = events.len();
+    events.extend(license::add(state, license, leaving)?);
     Ok(events)
 }
 
@@ -174,6 +184,7 @@ fn loses(from: &str, to: &str) -> bool {
     matches!(to, Some(Mode::Gold | Mode::Standard | Mode::Basic)) && mode_of(from) != to
 }
 
+/// Whether the license allows what is in use: limits first, then features, as the product's documentation has it.
 fn check_in_use(license: &License, in_use: &[Level]) -> Result<(), Refusal> {
     for term in license.levels() {
         let used = in_use.iter().find(|level| level.name == term.level).map_or(0, |level| level.value);
@@ -181,7 +192,11 @@ fn check_in_use(license: &License, in_use: &[Level]) -> Result<(), Refusal> {
             return Err(Refusal::LimitBelowUse { level: term.level.clone(), used, limit });
         }
     }
-    Ok(())
+    let features = in_use.iter().filter(|level| level.value > 0).filter_map(|level| feature_of(&level.name));
+    match features.into_iter().find(|feature| !license.features().any(|allowed| **allowed == **feature)) {
+        Some(feature) => Err(Refusal::FeatureInUse { feature: feature.into() }),
+        None => Ok(()),
+    }
 }
 
 /// Makes a grant in place of the license in force.

@@ -282,7 +282,8 @@ pub(super) fn install(state: &State, license: &License) -> Result<Vec<Event>, Re
     // its pools stay: what comes is another issue of what goes
     let superseded = revocation::superseded(state, &license).into_iter();
     let events: Vec<Event> = superseded.map(|old| Event::LicenseRemoved { license: old.id }).collect();
-    Ok(events.into_iter().chain(add(state, license)?).collect())
+    let added = add(state, license, events.len())?;
+    Ok(events.into_iter().chain(added).collect())
 }
 
 /// Refuses what has ended.
@@ -329,15 +330,15 @@ pub(super) fn grant(state: &State, grant: BuiltinGrant) -> Result<Vec<Event>, Re
     if grant == BuiltinGrant::SplunkTrial && state.grants_used.contains(&grant) {
         return Err(Refusal::TrialUsed);
     }
-    add(state, grant.license(state.now))
+    add(state, grant.license(state.now), 0)
 }
 
-/// What happens when a checked license is installed.
-pub(super) fn add(state: &State, license: License) -> Result<Vec<Event>, Refusal> {
+/// What happens when a checked license is installed, and `leaving` others make room for it in the same record.
+pub(super) fn add(state: &State, license: License, leaving: usize) -> Result<Vec<Event>, Refusal> {
     if state.licenses.contains_key(&license.id) {
         return Err(Refusal::LicenseExists { license: license.id });
     }
-    if state.licenses.len() >= LICENSES {
+    if state.licenses.len() - leaving >= LICENSES {
         return Err(Refusal::TooMany { what: "licenses".into(), limit: LICENSES as u64 });
     }
     let mut events = vec![Event::LicenseInstalled { license: Box::new(license.clone()) }];

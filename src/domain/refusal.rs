@@ -472,4 +472,9 @@ pub enum Refusal {
     },
     /// The policy does not take signed licenses of type basic.
     SignedBasicRefused,
+    /// A feature is in use that the license lacks.
+    FeatureInUse {
+        /// The feature.
+        feature: Name,
+    },
 }

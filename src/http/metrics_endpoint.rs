@@ -31,15 +31,6 @@ const SERIES: usize = 1_000;
 
 /// Most messages that a scrape counts.
 const MESSAGES: usize = 10_000;
-/// Each has a series from the start.
-const CATEGORIES: [Category; 6] = [
-    Category::LicenseWindow,
-    Category::PoolOverQuota,
-    Category::StackOverQuota,
-    Category::OrphanSlave,
-    Category::PoolWarningCount,
-    Category::PoolViolatedSlaveCount,
-];
 
 /// Anybody may read it here.
 pub(super) async fn open(house: &House, head: &Head) -> Reply {
@@ -238,7 +229,7 @@ fn seats(text: &mut Exposition, state: &State) {
 }
 
 fn messages(text: &mut Exposition, state: &State) {
-    let mut counts: BTreeMap<Category, u64> = CATEGORIES.into_iter().map(|category| (category, 0)).collect();
+    let mut counts: BTreeMap<Category, u64> = Category::ALL.into_iter().map(|category| (category, 0)).collect();
     for message in messages::messages(state).take(MESSAGES) {
         *counts.entry(message.category).or_default() += 1;
     }

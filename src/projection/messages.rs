@@ -1,17 +1,22 @@
 //! Messages: what an operator should know now. Worked out from the state, with ids that are equal on all nodes.
 
+use crate::domain::license::{License, LicenseId};
 use crate::domain::name::{Name, hex, sha256};
 use crate::domain::pool;
 use crate::domain::state::State;
-use crate::domain::time::{Day, Moment};
+use crate::domain::time::{Day, Moment, NEVER};
 use crate::domain::{placement, warning};
+use crate::projection::journal::rfc3339;
 
 /// How long a warning stands as a message, in days (dialect note, part 7).
 pub const MESSAGE_DAYS: u32 = 14;
+/// From how many days on before its end a license is told of: when the first alert comes, too.
+pub const EXPIRY_DAYS: u64 = 30;
 /// A day in milliseconds.
 const DAY_MS: u64 = 24 * 3_600_000;
 
-/// What a message is about: the categories of seed 002.
+/// What a message is about: the six categories of seed 002, and two of our own for licenses that end, which its text
+/// names and its list does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Category {
     /// A warning for a day that was closed.
@@ -26,9 +31,25 @@ pub enum Category {
     PoolWarningCount,
     /// A pool has slaves in violation.
     PoolViolatedSlaveCount,
+    /// A license ends soon.
+    LicenseExpiring,
+    /// A license has ended, and is still installed.
+    LicenseExpired,
 }
 
 impl Category {
+    /// Every category there is.
+    pub const ALL: [Category; 8] = [
+        Category::LicenseWindow,
+        Category::PoolOverQuota,
+        Category::StackOverQuota,
+        Category::OrphanSlave,
+        Category::PoolWarningCount,
+        Category::PoolViolatedSlaveCount,
+        Category::LicenseExpiring,
+        Category::LicenseExpired,
+    ];
+
     /// As answers write it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -39,6 +60,8 @@ impl Category {
             Category::OrphanSlave => "orphan_slave",
             Category::PoolWarningCount => "pool_warning_count",
             Category::PoolViolatedSlaveCount => "pool_violated_slave_count",
+            Category::LicenseExpiring => "license_expiring",
+            Category::LicenseExpired => "license_expired",
         }
     }
 
@@ -47,8 +70,11 @@ impl Category {
     pub const fn severity(self) -> &'static str {
         match self {
             Category::PoolOverQuota | Category::StackOverQuota => "INFO",
-            Category::LicenseWindow | Category::OrphanSlave | Category::PoolWarningCount => "WARN",
-            Category::PoolViolatedSlaveCount => "ERROR",
+            Category::LicenseWindow
+            | Category::OrphanSlave
+            | Category::PoolWarningCount
+            | Category::LicenseExpiring => "WARN",
+            Category::PoolViolatedSlaveCount | Category::LicenseExpired => "ERROR",
         }
     }
 }
@@ -70,11 +96,13 @@ pub struct MessageView {
     pub slave: Name,
     /// The stack; empty if none.
     pub stack: Name,
+    /// The license.
+    pub license: Option<LicenseId>,
 }
 
-/// All messages: pools, then stacks, then orphans.
+/// All messages: pools, then stacks, then licenses, then orphans.
 pub fn messages(state: &State) -> impl Iterator<Item = MessageView> + '_ {
-    closed_days(state).chain(open_day(state)).chain(orphans(state))
+    closed_days(state).chain(open_day(state)).chain(ending(state)).chain(orphans(state))
 }
 
 /// One message.
@@ -105,6 +133,7 @@ fn view(about: &About<'_>, created: Moment, description: String) -> MessageView 
         pool: about.pool.into(),
         slave: about.slave.into(),
         stack: about.stack.into(),
+        license: None,
     }
 }
 
@@ -159,6 +188,42 @@ fn open_day(state: &State) -> impl Iterator<Item = MessageView> + '_ {
         view(&about, start, format!("This stack has exceeded its quota of {} bytes", stack.quota_bytes))
     });
     pools.chain(stacks)
+}
+
+/// Licenses that have ended or are about to, whatever product they are for.
+fn ending(state: &State) -> impl Iterator<Item = MessageView> + '_ {
+    let now = state.now;
+    let mortal = state.licenses.values().filter(|license| license.expires != NEVER);
+    mortal.filter_map(move |license| {
+        let soon = license.expires.minus_ms(EXPIRY_DAYS * DAY_MS);
+        let named = format!("license {} ({})", license.label, &hex(&license.id)[..8]);
+        let at = rfc3339(license.expires);
+        if license.expires <= now {
+            let text = format!("{named} ended at {at}: what it gave counts no more");
+            Some(of_license(license, Category::LicenseExpired, license.expires, text))
+        } else if soon <= now {
+            let text = format!("{named} ends at {at}: install a renewal before then");
+            Some(of_license(license, Category::LicenseExpiring, soon.max(license.installed), text))
+        } else {
+            None
+        }
+    })
+}
+
+/// A message about a license; its id is made of the license's, since nothing else about one must be its own.
+fn of_license(license: &License, category: Category, since: Moment, text: String) -> MessageView {
+    let id = sha256(&[category.name().as_bytes(), &license.id]);
+    let stack = license.meters().next().map(|meter| meter.stack.clone()).unwrap_or_default();
+    MessageView {
+        id: hex(&id[..16]),
+        category,
+        created: since,
+        description: text,
+        pool: Name::default(),
+        slave: Name::default(),
+        stack,
+        license: Some(license.id),
+    }
 }
 
 /// Slaves that are in no pool, by their last report and still.

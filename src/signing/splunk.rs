@@ -34,6 +34,10 @@ use crate::domain::trust::Algorithm;
 
 /// Most nodes that a document may have (T6): a thousand features and as many sourcetypes, and white space between them.
 const NODES: u32 = 10_000;
+/// Most quotation marks that a document may have. A license has one attribute and its declaration two; the parser looks at
+/// each attribute of an element once for every other one, and copies each namespace to every element below, so that
+/// 256 KiB of them would keep it busy for hours.
+const QUOTES: usize = 200;
 /// "Never", in seconds since 1970 (dialect note, 4).
 const PERPETUAL: u64 = 2_147_483_647;
 /// The kind of a license that is for some sourcetypes only: each such set has a stack of its own.
@@ -57,6 +61,12 @@ impl Envelope {
     pub(super) fn of(text: &str) -> Result<Envelope, LicenseProblem> {
         if text.contains("<!") {
             return Err(unreadable("declarations, comments and CDATA have no place in a license"));
+        }
+        let quotes = text.bytes().filter(|byte| matches!(byte, b'"' | b'\'')).count();
+        if quotes > QUOTES {
+            return Err(unreadable(format!(
+                "it has {quotes} quotation marks, at most {QUOTES}; write &quot; and &apos;"
+            )));
         }
         let text = text.trim_end_matches(['\0', '\n', '\r', ' ']).replace("\r\n", "\n");
         let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES, ..ParsingOptions::default() };
@@ -340,7 +350,8 @@ fn named(node: Node<'_, '_>, name: &str, attributes: &[&str]) -> Result<(), Lice
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;").replace('\'', "&apos;")
 }
 
 fn unreadable(why: impl Into<String>) -> LicenseProblem {

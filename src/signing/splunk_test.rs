@@ -115,6 +115,9 @@ fn hostile_xml_is_refused_in_bounded_time() {
     let long = format!("<license><signature key=\"{}\">AA==</signature><payload/></license>", "k".repeat(1_000));
     let attributes: String = (0..2_000).map(|at| format!(" a{at}=\"1\"")).collect();
     let many = format!("<license{attributes}/>");
+    // each child would copy the namespaces of the root, and look for each of them in its own
+    let namespaces: String = (0..8_000).map(|at| format!(" xmlns:a{at}='b'")).collect();
+    let spaced = format!("<license{namespaces}>{}</license>", "<a xmlns:c='d'/>".repeat(4_000));
     let bodied = |head: &str| good.replace("<license>", &format!("{head}<license>"));
     let bad = [
         bodied(laughs),
@@ -132,6 +135,7 @@ fn hostile_xml_is_refused_in_bounded_time() {
         wide,
         long,
         many,
+        spaced,
         "<".to_owned(),
         "<license/>".to_owned(),
         "<license><signature>AA==</signature><payload/></license>".to_owned(),
@@ -140,6 +144,14 @@ fn hostile_xml_is_refused_in_bounded_time() {
     for text in &bad {
         assert!(read_license(text, &trusted()).is_err(), "{:.200}", text);
     }
+}
+
+#[test]
+fn however_many_quotation_marks_claims_have_their_license_is_read() {
+    let features: Vec<String> = (0..400).map(|at| format!(r#""it's \"{at}\"""#)).collect();
+    let claims = format!("quota = 1\nfeatures = [{}]", features.join(", "));
+    let license = read_license(&signed(&claims), &trusted()).expect("is a license");
+    assert_eq!(license.meters().next().map(|meter| meter.features.len()), Some(400));
 }
 
 #[test]

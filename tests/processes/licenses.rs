@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -92,6 +94,53 @@ fn another_issuers_license_is_taken_and_one_changed_byte_is_not() {
     assert_eq!(answer, json!({"acknowledged": true, "license_status": "invalid"}));
     let added = cluster.cli(&["license", "add", &file]);
     assert!(!added.status.success() && String::from_utf8_lossy(&added.stderr).contains("revoked"), "{added:?}");
+}
+
+/// What a client waits for at most is what it gets: a node that has no majority says so when the time is over that the
+/// client gave it, not before and not when its own patience ends.
+#[test]
+fn a_node_without_a_majority_waits_as_long_as_the_client_does() {
+    let mut cluster = Cluster::start(3);
+    let key = issuer(&cluster, "rsa");
+    let spec = json!({
+        "uid": "u", "type": "platinum", "issue_date_in_millis": 1, "expiry_date_in_millis": 4_000_000_000_000_u64,
+        "max_nodes": 7, "issued_to": "a", "issuer": "b",
+    });
+    let document = signed_elsewhere(&key, &spec, 5);
+    cluster.nodes[1].kill();
+    cluster.nodes[2].kill();
+    let ask = |method: &str, path: &str, body: &str| {
+        let begun = Instant::now();
+        let answer = cluster.ask(0, method, path, body.as_bytes()).expect("an answer");
+        assert_eq!(answer.status, 503, "{method} {path}: {answer:?}");
+        let kind = answer.json()["error"]["type"].as_str().unwrap_or_default().to_owned();
+        (begun.elapsed(), kind)
+    };
+    let long = Duration::from_secs(8);
+    let ask = &ask;
+    let (short, waited): (Vec<_>, _) = thread::scope(|scope| {
+        let last = scope.spawn(|| ask("GET", "/_license?master_timeout=8s", "").0);
+        let asked = [
+            ("GET", "master_timeout=400ms"),
+            ("GET", "master_timeout=400000micros"),
+            ("PUT", "master_timeout=400000000nanos"),
+            ("PUT", "timeout=400ms"),
+            ("PUT", "timeout=400ms&master_timeout=-1"),
+            ("POST", "timeout=1h&master_timeout=400ms"),
+        ];
+        let asked = asked.map(|(method, times)| {
+            let body = if method == "GET" { "" } else { document.as_str() };
+            scope.spawn(move || (method, times, ask(method, &format!("/_license?{times}"), body)))
+        });
+        let asked = asked.into_iter().map(|one| one.join().expect("an answer")).collect();
+        (asked, last.join().expect("an answer"))
+    });
+    assert!(waited >= long, "{waited:?}");
+    for (method, unit, (took, kind)) in short {
+        assert!(took >= Duration::from_millis(400) && took < waited, "{method} {unit}: {took:?} of {waited:?}");
+        let known = ["master_not_discovered_exception", "process_cluster_event_timeout_exception"];
+        assert!(known.contains(&kind.as_str()), "{method} {unit}: {kind}");
+    }
 }
 
 #[test]

@@ -6,13 +6,15 @@ use quartermaster::domain::apply::Ledger;
 use quartermaster::domain::checkpoint::{Loader, encode_chunks};
 use quartermaster::domain::event::Event;
 use quartermaster::domain::intent::Command;
+use quartermaster::domain::license::{Format, LICENSES, License, Term};
 use quartermaster::domain::name::Set;
 use quartermaster::domain::pool::{CreatePool, Members, Quota};
 use quartermaster::domain::record::Outcome;
 use quartermaster::domain::refusal::Refusal;
+use quartermaster::domain::term::IssueOrder;
 use quartermaster::domain::user::{Actor, Credential, TokenKind, UserCommand};
 
-use crate::world::{DAY_MS, World, report, stamp};
+use crate::world::{DAY_MS, START, World, license, report, signed, stamp};
 
 /// A world of `slaves` slaves that all reported today, and `pools` sized pools beside the automatic one, all over.
 fn crowd(slaves: u64, pools: u64) -> World {
@@ -164,4 +166,25 @@ fn a_crowd_survives_a_checkpoint_and_costs_what_is_printed() {
     }
     println!("100,000 tokens end: at most {longest:?} a batch");
     assert!(world.ledger.state.tokens.is_empty());
+}
+
+#[test]
+fn what_replaces_a_license_is_taken_when_there_are_as_many_as_there_may_be() {
+    let mut world = World::new();
+    let issue = |number: u64| {
+        let order = IssueOrder { series: "one".into(), number };
+        License { terms: vec![Term::Issue(order)], ..license(&format!("issue {number}"), 0) }
+    };
+    let redis = |name: &str| signed(Format::Redis, name, "cluster", START);
+    let mut install = |license: License| world.run(world.admin(), Command::InstallLicense(Box::new(license)));
+    let bare = |number: usize| License { terms: vec![], ..license(&format!("license {number}"), 0) };
+    for license in (2..LICENSES).map(bare).chain([issue(1), redis("first")]) {
+        assert!(matches!(install(license), Outcome::Done(_)));
+    }
+    let full = Outcome::Refused(Refusal::TooMany { what: "licenses".into(), limit: LICENSES as u64 });
+    assert_eq!(install(bare(0)), full);
+    assert!(matches!(install(redis("second")), Outcome::Done(_)), "it takes the place of the first");
+    assert!(matches!(install(issue(2)), Outcome::Done(_)), "it supersedes the first issue");
+    assert_eq!(install(bare(0)), full);
+    assert_eq!(world.ledger.state.licenses.len(), LICENSES);
 }

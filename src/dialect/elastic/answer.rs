@@ -1,7 +1,5 @@
 //! Endpoints into commands or views, and those into replies: translate, submit, render.
 
-use std::sync::Arc;
-
 use ::metrics::counter;
 use hyper::StatusCode;
 
@@ -49,10 +47,8 @@ pub(super) async fn answer(call: &mut Asked) -> Result {
     }
     let known = call.endpoint.route.map_or(&[] as &[&str], |route| route.query);
     let common = params::common(&call.head, known)?;
-    for name in ["master_timeout", "timeout"] {
-        if let Some(most) = params::time(&call.head, name)?.filter(|most| !most.is_zero()) {
-            Arc::make_mut(&mut call.head).within(most);
-        }
+    for name in params::TIMES {
+        params::time(&call.head, name)?;
     }
     if endpoint == Endpoint::PutLicense {
         return Box::pin(put(call, &common)).await;

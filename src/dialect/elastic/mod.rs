@@ -49,6 +49,15 @@ impl Dialect for Elastic {
         api_key(head).map_or_else(|| Presented::of(&head.headers), Ok)
     }
 
+    fn hurry(head: &mut Head) {
+        for name in params::TIMES {
+            // as long as it takes, or what is no time: the deadline that every request has
+            if let Ok(Some(most)) = params::time(head, name) {
+                head.within(most);
+            }
+        }
+    }
+
     fn is_long(_endpoint: &Matched) -> bool {
         false
     }

@@ -9,6 +9,8 @@ use crate::dialect::trouble::Malformed;
 
 /// What every path knows. `consistency` is ours: it lets a reader take an old answer rather than none.
 pub const COMMON: [&str; 6] = ["consistency", "error_trace", "filter_path", "format", "human", "pretty"];
+/// How long a client waits: for the leader, and for the answer.
+pub(super) const TIMES: [&str; 2] = ["master_timeout", "timeout"];
 /// Units of time, the longer words first: `ms` ends in `s`.
 const UNITS: [(&str, u64); 7] = [
     ("nanos", 1),
@@ -73,18 +75,15 @@ pub(super) fn flag(head: &Head, name: &'static str) -> Result<Option<bool>, Malf
     }
 }
 
-/// A span of time: a whole number and a unit, `0`, or `-1` for as long as it takes (`None`).
+/// A span of time: a whole number and a unit; `None` for nothing and for `-1`, which are as long as it takes.
 pub(super) fn time(head: &Head, name: &'static str) -> Result<Option<Duration>, Malformed> {
     let Some(text) = head.param(name) else { return Ok(None) };
     let wrong = |why: &str| {
         bad(name, format!("failed to parse setting [{name}] with value [{}] as a time value: {why}", shown(text)))
     };
     let lower = text.trim().to_ascii_lowercase();
-    if lower == "-1" {
+    if lower == "-1" || lower == "0" {
         return Ok(None);
-    }
-    if lower == "0" {
-        return Ok(Some(Duration::ZERO));
     }
     let unit = UNITS.into_iter().find_map(|(unit, nanos)| lower.strip_suffix(unit).map(|rest| (rest.trim(), nanos)));
     let (number, nanos) = unit.ok_or_else(|| wrong("unit is missing or unrecognized"))?;
@@ -92,7 +91,7 @@ pub(super) fn time(head: &Head, name: &'static str) -> Result<Option<Duration>, 
         return Err(wrong("negative durations are not supported"));
     }
     let number: u64 = number.parse().map_err(|_not_a_number| wrong("a whole number is needed before the unit"))?;
-    Ok(Some(Duration::from_nanos(number.saturating_mul(nanos))))
+    Ok(Some(Duration::from_nanos(number.saturating_mul(nanos))).filter(|time| !time.is_zero()))
 }
 
 pub(super) fn bad(name: &'static str, what: String) -> Malformed {

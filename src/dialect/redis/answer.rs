@@ -51,26 +51,34 @@ pub(super) async fn answer(call: &mut Asked) -> Result {
     }
 }
 
-/// Shards in use, as the slaves report them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Shards and features in use, as the slaves report them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct InUse {
     pub(super) all: u64,
     pub(super) ram: u64,
     pub(super) flash: u64,
+    features: Vec<Level>,
 }
 
 impl InUse {
     /// Adds up what slaves that are not silent reported. Where nobody reports `shards`, they are those of both kinds.
     pub(super) fn of(state: &State) -> InUse {
         let levels = usage::levels(state);
+        let used = levels.iter().filter(|(name, value)| *value > 0 && current::feature_of(name).is_some());
+        let features = used.map(|(name, value)| Level { name: name.clone(), value: *value }).collect();
         let level = |name: &str| levels.iter().find(|(level, _)| **level == *name).map(|(_, value)| *value);
         let (ram, flash) = (level("ram_shards").unwrap_or(0), level("flash_shards").unwrap_or(0));
-        InUse { all: level("shards").unwrap_or(ram.saturating_add(flash)), ram, flash }
+        InUse { all: level("shards").unwrap_or(ram.saturating_add(flash)), ram, flash, features }
     }
 
-    fn levels(self) -> Vec<Level> {
+    /// What the rules look at before a license is taken: the shards, and of the features the first that it lacks. One is
+    /// enough for a no, and an entry of the log must not grow with what slaves report.
+    fn levels(&self, license: &License) -> Vec<Level> {
         let level = |name: &str, value| Level { name: name.into(), value };
-        vec![level("shards", self.all), level("ram_shards", self.ram), level("flash_shards", self.flash)]
+        let has = |level: &&Level| license.features().any(|has| current::feature_of(&level.name) == Some(&**has));
+        let lacks = self.features.iter().find(|level| !has(level)).cloned();
+        let shards = [level("shards", self.all), level("ram_shards", self.ram), level("flash_shards", self.flash)];
+        shards.into_iter().chain(lacks).collect()
     }
 }
 
@@ -88,11 +96,11 @@ async fn get(call: &mut Asked) -> Result {
     let license = license.ok_or(Trouble::NotFound { what: "license", name: String::new() })?;
     let in_use = in_use(call.view()).await?;
     let text = call.caller().may(Right::ReadLicenseText);
-    Ok(Reply::ok(&shown(license, state, in_use, text)).with("cache-control", "no-store"))
+    Ok(Reply::ok(&shown(license, state, &in_use, text)).with("cache-control", "no-store"))
 }
 
 /// The 13 members, in the order of their names. The text is for those who may read it; others see that it is empty.
-fn shown(license: &License, state: &State, in_use: InUse, text: bool) -> Value {
+fn shown(license: &License, state: &State, in_use: &InUse, text: bool) -> Value {
     let limit = |name: &str| {
         let limit = license.levels().find(|level| *level.level == *name).and_then(|level| level.limit);
         limit.map(|limit| limit.min(MOST))
@@ -134,7 +142,7 @@ async fn put(call: &mut Asked) -> Result {
     if license.format != Format::Redis {
         return Err(LicenseProblem::Unreadable("it is a license of another product".to_owned()).into());
     }
-    let in_use = in_use(call.view()).await?.levels();
+    let in_use = in_use(call.view()).await?.levels(&license);
     let wish = ReplaceLicense { license: Box::new(license), acknowledged: true, in_use };
     let judged = if dry_run {
         current::would_replace(&call.view().state, &wish).map_err(Trouble::Refused)

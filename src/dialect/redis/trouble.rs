@@ -137,6 +137,7 @@ fn refused(refusal: &Refusal) -> Worded {
         Refusal::NotYetValid { .. } => "not_yet_active",
         Refusal::LicenseExpired { .. } => "expired",
         Refusal::LimitBelowUse { .. } => "shards_limit",
+        Refusal::FeatureInUse { .. } => "features",
         Refusal::LicenseRevoked { .. } => "revoked",
         Refusal::LicenseSuperseded { .. } => "superseded",
         Refusal::NoSuchKey { .. } | Refusal::KeyDistrusted { .. } => {

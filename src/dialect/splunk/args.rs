@@ -49,6 +49,16 @@ pub(super) fn wrong(what: impl Into<String>) -> Trouble {
     Malformed::BadBody { what: what.into() }.into()
 }
 
+/// The pairs of a form. Their number is looked at before they are: a pair in memory is much longer than one that is sent.
+fn pairs(body: &[u8]) -> Result<Vec<(String, String)>, Trouble> {
+    let count = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).count();
+    if count > ARGUMENTS {
+        return Err(wrong(format!("There are {count} arguments; at most {ARGUMENTS} are read.")));
+    }
+    let text = std::str::from_utf8(body).ok().and_then(|text| split_query(text.trim_ascii()));
+    text.ok_or_else(|| wrong("The form is not UTF-8."))
+}
+
 impl Args {
     /// The query's.
     pub(super) fn of_query(head: &Head) -> Args {
@@ -64,8 +74,7 @@ impl Args {
                 return Err(Malformed::WrongType { wants: "application/x-www-form-urlencoded" }.into());
             }
             let body = call.body.read(&call.head, limit).await?;
-            let text = std::str::from_utf8(&body).ok().and_then(|text| split_query(text.trim_ascii()));
-            args.extend(text.ok_or_else(|| wrong("The form is not UTF-8."))?);
+            args.extend(pairs(&body)?);
         }
         Ok(Args(args))
     }

@@ -11,6 +11,7 @@ mod folder;
 mod form;
 mod json;
 mod list;
+mod order;
 mod refusal;
 mod render;
 pub mod routes;

@@ -1,4 +1,6 @@
-//! A rule's no in this dialect's words.
+//! A rule's no in this dialect's words. No `_` arm: a new refusal stops the build here until somebody has thought of it.
+
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use hyper::StatusCode;
 
@@ -18,13 +20,15 @@ fn conflict(text: impl Into<String>) -> Worded {
 }
 
 /// Words any refusal.
+#[expect(clippy::too_many_lines, reason = "one arm a refusal, and no `_` arm")]
 pub(super) fn word(refusal: &Refusal) -> Worded {
     match refusal {
         Refusal::NotAllowed { needs } => forbidden(*needs),
         Refusal::NoSuchLicense { license: name }
         | Refusal::NoSuchGroup { group: name }
         | Refusal::NoSuchPool { pool: name }
-        | Refusal::NoSuchSlave { slave: name } => missing(name),
+        | Refusal::NoSuchSlave { slave: name }
+        | Refusal::NoSuchUser { user: name } => missing(name),
         Refusal::LicenseExists { license } => conflict(format!(
             "failed to add because: stack already has this license, cannot add again: {}",
             hex(license).to_ascii_uppercase()
@@ -38,6 +42,26 @@ pub(super) fn word(refusal: &Refusal) -> Worded {
         Refusal::KeyDistrusted { key, since } => {
             bad(format!("failed to add because: key {} is trusted no more since {}", shown(key), rfc3339(*since)))
         }
+        Refusal::LicenseRevoked { license } => bad(format!(
+            "failed to add because: license {} was revoked, which is for ever. Ask its issuer for a new one.",
+            hex(license).to_ascii_uppercase()
+        )),
+        Refusal::LicenseSuperseded { number, newest } => bad(format!(
+            "failed to add because: this is issue {number} of the license, and issue {newest} was installed before"
+        )),
+        Refusal::LicenseRemovedForGood { license } => bad(format!(
+            "failed to add because: license {} was removed, and says that it cannot be added again",
+            hex(license).to_ascii_uppercase()
+        )),
+        Refusal::NotYetValid { starts } => {
+            bad(format!("failed to add because: the license begins at {}", rfc3339(*starts)))
+        }
+        Refusal::OtherCluster { license, cluster } => bad(format!(
+            "failed to add because: the license is for cluster {}, and this one is {}",
+            shown(license),
+            shown(cluster)
+        )),
+        Refusal::TrialUsed => bad("The trial was granted once in this cluster's life already: install a license."),
         Refusal::BadStack { stack, group } => {
             bad(format!("failed to add because: stack {} cannot be in group {}", shown(stack), shown(group)))
         }
@@ -72,7 +96,9 @@ pub(super) fn word(refusal: &Refusal) -> Worded {
             shown(name)
         )),
         Refusal::OutOfRange { what, asked, least, most } => bad(format!("{what} is {least} to {most}, not {asked}.")),
-        Refusal::TooMany { what, limit } => conflict(format!("There are {limit} {what} already, which is the most.")),
+        Refusal::TooMany { what, limit } => {
+            conflict(format!("There are {limit} {what} already, which is the most: remove some first."))
+        }
         Refusal::CredentialStale => error(StatusCode::UNAUTHORIZED, "call not properly authenticated"),
         Refusal::IdempotencyMismatch { key } => error(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -82,8 +108,49 @@ pub(super) fn word(refusal: &Refusal) -> Worded {
             "A rule failed on this request; nothing was changed. This is a bug: report it with the node's log.",
         ),
         // what no endpoint of this dialect asks for is said in the words that every language shares
-        other => {
-            let worded = wording::refusal(other);
+        Refusal::ClusterState { .. }
+        | Refusal::RulesUnknown { .. }
+        | Refusal::KeyExists { .. }
+        | Refusal::UserExists { .. }
+        | Refusal::LastAdministrator { .. }
+        | Refusal::NoSuchRole { .. }
+        | Refusal::RoleIsBuiltin { .. }
+        | Refusal::RoleInUse { .. }
+        | Refusal::RightBeyondOwn { .. }
+        | Refusal::NoSuchToken { .. }
+        | Refusal::NoSuchTicket { .. }
+        | Refusal::TicketExpired { .. }
+        | Refusal::NoSuchNode { .. }
+        | Refusal::NodeWasRemoved { .. }
+        | Refusal::SlaveReportedToday { .. }
+        | Refusal::NoSuchSeatType { .. }
+        | Refusal::SeatTypeExpired { .. }
+        | Refusal::NoSeatLeft { .. }
+        | Refusal::NoWorkersLeft { .. }
+        | Refusal::SeatNotAllowed { .. }
+        | Refusal::SeatsPerUser { .. }
+        | Refusal::SeatsPerAddress { .. }
+        | Refusal::NoSuchSeat { .. }
+        | Refusal::SeatEnded { .. }
+        | Refusal::NotYourSeat { .. }
+        | Refusal::SeatNotGranted { .. }
+        | Refusal::SeatIsBorrowed { .. }
+        | Refusal::BorrowBeyondLimit { .. }
+        | Refusal::ReservedBeyondCount { .. }
+        | Refusal::NoSuchUserGroup { .. }
+        | Refusal::RoleInGroup { .. }
+        | Refusal::NoAccountSeat { .. }
+        | Refusal::SessionClosing { .. }
+        | Refusal::NoSuchWork { .. }
+        | Refusal::ConcurrentUsers { .. }
+        | Refusal::LegalHolds { .. }
+        | Refusal::AuditThreshold { .. }
+        | Refusal::NoSuchChoice { .. }
+        | Refusal::LimitBelowUse { .. }
+        | Refusal::FeatureInUse { .. }
+        | Refusal::NeedsAcknowledgement { .. }
+        | Refusal::SignedBasicRefused => {
+            let worded = wording::refusal(refusal);
             error(worded.status, format!("{}; {}.", worded.message, worded.hint))
         }
     }

@@ -91,7 +91,10 @@ impl<'a> Desk<'a> {
         match self.collection.kind {
             Kind::Groups | Kind::LocalSlave | Kind::Usage | Kind::ServerInfo => 6,
             Kind::Licenses => state.licenses.len(),
-            Kind::Messages => state.pool_pasts.len() + 3 * state.pools.len() + state.orphans.len(),
+            Kind::Messages => {
+                let closed = state.pool_pasts.len().saturating_mul(messages::MESSAGE_DAYS as usize);
+                closed + 3 * state.pools.len() + state.stacks.len() + state.licenses.len() + state.orphans.len()
+            }
             Kind::Pools => state.pools.len(),
             Kind::Slaves => state.slaves.len() + 1,
             Kind::Stacks => state.stacks.len(),
@@ -108,7 +111,10 @@ impl<'a> Desk<'a> {
                 Box::new(metered.map(Row::License))
             }
             Kind::LocalSlave => Box::new(std::iter::once(Row::Local(self.bound))),
-            Kind::Messages => Box::new(messages::messages(state).map(|message| Row::Message(Box::new(message)))),
+            Kind::Messages => {
+                let own = messages::messages(state).filter(is_metered);
+                Box::new(own.map(|message| Row::Message(Box::new(message))))
+            }
             Kind::Pools => Box::new(state.pools.values().map(Row::Pool)),
             Kind::Slaves => {
                 let own = (!state.slaves.contains_key(&self.master)).then_some(Row::Slave(None));
@@ -129,7 +135,10 @@ impl<'a> Desk<'a> {
             Kind::Groups => groups::group(state, name).map(Row::Group),
             Kind::Licenses => content::license_id(name).and_then(|id| state.licenses.get(&id)).map(Row::License),
             Kind::LocalSlave => (name == "license").then_some(Row::Local(self.bound)),
-            Kind::Messages => messages::message(state, name).map(|message| Row::Message(Box::new(message))),
+            Kind::Messages => {
+                let found = messages::message(state, name).filter(is_metered);
+                found.map(|message| Row::Message(Box::new(message)))
+            }
             Kind::Pools => state.pools.get(name).map(Row::Pool),
             Kind::Slaves => match state.slaves.get(name) {
                 Some(slave) => Some(Row::Slave(Some(slave))),
@@ -199,6 +208,11 @@ impl<'a> Desk<'a> {
         let root = if self.collection.namespaced { "/servicesNS/nobody/system" } else { "/services" };
         format!("{root}/{}/{}", self.collection.path, encoded(name))
     }
+}
+
+/// Of licenses that end, those that `licenser/licenses` lists.
+fn is_metered(message: &MessageView) -> bool {
+    message.license.is_none() || !message.stack.is_empty()
 }
 
 fn fields(args: &[Arg]) -> Fields {

@@ -2,6 +2,7 @@
 //! the test's own issuer for their transcripts.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use hyper::HeaderMap;
 use quartermaster::dialect::{elastic, redis};
@@ -94,6 +95,68 @@ fn the_pages_name_the_right_of_each_path() {
     }
 }
 
+/// Method and status of every block in a dialect's transcripts.
+fn told(dialect: &str) -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialects").join(dialect);
+    let files = std::fs::read_dir(folder).expect("has transcripts");
+    let texts = files.map(|file| std::fs::read_to_string(file.expect("is a file").path()).expect("is text"));
+    let mut told = BTreeSet::new();
+    for text in texts {
+        for (request, reply) in text.split("===\n").filter_map(|block| block.split_once("---\n")) {
+            let line = request.lines().find(|line| !line.is_empty() && !line.starts_with(['#', '@']));
+            let method = line.and_then(|line| line.split(' ').next()).unwrap_or_default();
+            told.insert(format!("{method} {}", reply.lines().next().unwrap_or_default()));
+        }
+    }
+    told
+}
+
+/// Of both seeds, and of what their notes add. A node without a majority (503) is shown by `processes/licenses.rs`, no
+/// license in force (404) and too long a body (413) below.
+#[test]
+fn every_status_code_of_both_seeds_is_shown() {
+    let redis = ["GET 200", "GET 404", "PUT 200", "PUT 400", "PUT 406", "GET 401", "PUT 403", "DELETE 405"];
+    let elastic = [
+        "GET 200",
+        "HEAD 200",
+        "PUT 200",
+        "POST 200",
+        "DELETE 200",
+        "GET 400",
+        "PUT 400",
+        "POST 400",
+        "GET 401",
+        "DELETE 403",
+        "POST 403",
+        "POST 405",
+        "PUT 406",
+        "OPTIONS 200",
+    ];
+    for (dialect, wanted) in [("redis", &redis[..]), ("elastic", &elastic)] {
+        let told = told(dialect);
+        let missing: Vec<&&str> = wanted.iter().filter(|code| !told.contains(**code)).collect();
+        assert!(missing.is_empty(), "{dialect}: no transcript shows {missing:?}");
+    }
+    let install = include_str!("../../dialects/elastic/install.http");
+    for status in ["valid", "invalid", "expired"] {
+        assert!(install.contains(&format!("\"license_status\":\"{status}\"")), "{status}");
+    }
+    assert!(install.contains("{\"acknowledged\":false,\"license_status\":\"valid\",\"acknowledge\":{"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_license_is_404_and_too_long_a_body_is_413() {
+    // a cluster that has not granted itself the basic license
+    let cluster = Cluster::new();
+    assert_eq!(ask(&cluster, "GET", "/_license", "").await, (404, "{}".to_owned()));
+    assert_eq!(ask(&cluster, "GET", "/v1/license", "").await.0, 404);
+    let huge = format!("{{\"license\":\"{}\"}}", "A".repeat(300_000));
+    for (path, code) in [("/_license", "content_too_long_exception"), ("/v1/license", "too_large")] {
+        let (status, text) = ask(&cluster, "PUT", path, &huge).await;
+        assert!(status == 413 && text.contains(code), "{status} {text}");
+    }
+}
+
 async fn ask(cluster: &Cluster, method: &str, target: &str, body: &str) -> (u16, String) {
     let mut headers = HeaderMap::new();
     headers.insert(
@@ -168,6 +231,42 @@ async fn no_body_whatever_ends_in_a_5xx_or_changes_anything() {
     }
     assert_eq!(ask(&cluster, "GET", "/_license", "").await.1, before);
     assert_eq!(ask(&cluster, "GET", "/v1/license", "").await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_of_the_seed_is_taken_and_shown_as_it_was_written() {
+    let cluster = Cluster::new();
+    let trust = filled(r#"{"public_key": "RSA_PUBLIC_KEY", "label": "issuer"}"#);
+    assert_eq!(ask(&cluster, "POST", "/api/v1/keys", &trust).await.0, 201);
+    for kind in ["missing", "trial", "basic", "standard", "dev", "silver", "gold", "platinum", "enterprise"] {
+        let limit = if kind == "enterprise" { "max_resource_units" } else { "max_nodes" };
+        let license = filled(&format!(
+            r#"{{"license": ELASTIC({{"uid":"{kind}","type":"{kind}","issue_date_in_millis":1,"expiry_date_in_millis":4000000000000,"{limit}":7,"issued_to":"a","issuer":"b"}})}}"#
+        ));
+        let valid = (200, "{\"acknowledged\":true,\"license_status\":\"valid\"}".to_owned());
+        assert_eq!(ask(&cluster, "PUT", "/_license?acknowledge", &license).await, valid, "{kind}");
+        let (_, shown) = ask(&cluster, "GET", "/_license?pretty=false", "").await;
+        assert!(shown.contains(&format!("\"type\":\"{kind}\"")) && shown.contains("\"active\""), "{kind}: {shown}");
+    }
+}
+
+/// A text that nobody may believe is 400, whatever it says: its terms are not looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_license_is_400_before_it_is_406() {
+    let cluster = Cluster::new();
+    let trust = serde_json::json!({"public_key": super::transcripts::public_key(), "label": "issuer"}).to_string();
+    assert_eq!(ask(&cluster, "POST", "/api/v1/keys", &trust).await.0, 201);
+    let claims = r#"{"id":"r","shards_limit":1,"cluster_name":"another","activation_date":"2020-01-01T00:00:00Z","expiration_date":"2021-01-01T00:00:00Z","issued":"2020-01-01T00:00:00Z"}"#;
+    let text = redis_license(claims);
+    let body = |text: &str| serde_json::json!({ "license": text }).to_string();
+    let (status, answer) = ask(&cluster, "PUT", "/v1/license", &body(&text)).await;
+    assert_eq!(status, 406, "{answer}");
+    // a letter of the payload, behind marker, layout, key and signature
+    let at = text.find('\n').expect("has lines") + 1 + 150;
+    let other = if &text[at..=at] == "A" { "B" } else { "A" };
+    let forged = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+    let (status, answer) = ask(&cluster, "PUT", "/v1/license", &body(&forged)).await;
+    assert!(status == 400 && answer.contains("invalid_license"), "{status} {answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

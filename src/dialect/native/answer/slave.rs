@@ -8,7 +8,7 @@ use super::list::{self, Rows};
 use super::{Asked, Result, done, missing};
 use crate::dialect::reply::Reply;
 use crate::domain::intent::Command;
-use crate::domain::name::Name;
+use crate::domain::name::{Name, hex};
 use crate::domain::slave::EditSlave;
 use crate::domain::state::State;
 use crate::domain::warning::FeatureStatus;
@@ -115,5 +115,6 @@ fn message(view: &MessageView) -> wire::Message {
         pool: named(&view.pool),
         slave: named(&view.slave),
         stack: named(&view.stack),
+        license: view.license.as_ref().map(|id| hex(id)),
     }
 }

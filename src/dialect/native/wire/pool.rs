@@ -153,4 +153,6 @@ pub struct Message {
     pub slave: Option<String>,
     /// The stack that it is about.
     pub stack: Option<String>,
+    /// The license that it is about.
+    pub license: Option<String>,
 }
