@@ -15,7 +15,9 @@ fn seeds() -> Vec<Vec<u8>> {
         [vec![0], version.to_be_bytes().to_vec(), parts.collect()].concat()
     };
     let id = ISSUERS[0].public().expect("has a public half").id();
-    let hash: Vec<u8> = id.split(':').next_back().unwrap_or_default().as_bytes().chunks(2).filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+    let digits = id.split(':').next_back().unwrap_or_default().as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let hash: Vec<u8> = digits.chunks(2).filter_map(byte).collect();
     vec![
         elastic(5, &[1; 32]),
         elastic(4, &[1; 32]),
