@@ -26,6 +26,7 @@ import local
 
 REPORT_BYTES = 1_234  # what the generator's reports carry
 POOLS = 256  # one for each connection that edits
+SEATS = 1_000  # more than connections: what is measured is taking and giving back, not being refused
 
 # name, our work, our node, etcd's work, etcd's node; 0 is the leader, 1 a follower
 PAIRS = [
@@ -34,6 +35,8 @@ PAIRS = [
     ("batch of 100, leader", "batch", 0, "put", 0),
     ("batch of 100, follower", "batch", 1, "put", 1),
     ("pool edit, leader", "edit", 0, "put", 0),
+    ("login and logout, leader", "seat", 0, "put", 0),
+    ("login and logout, follower", "seat", 1, "put", 1),
     ("read, leader", "read", 0, "range", 0),
     ("read, follower", "read", 1, "range", 1),
 ]
@@ -45,6 +48,7 @@ PROMISES = [
     ("read, leader", 64, 12.0),
     ("read, follower", 64, 10.0),
     ("report, leader", 1, 1.7),
+    ("login and logout, leader", 64, 2.0),
 ]
 LEADER_CPU_US = 25.0
 
@@ -84,6 +88,7 @@ class Ours:
         for number in range(POOLS):
             api.post("pools", {"name": f"bench-{number}", "stack": "enterprise", "quota": 1_000_000})
         api.close()
+        builder.seats("bench", SEATS)
         self.bytes = 0
 
     def api(self, node):

@@ -387,8 +387,15 @@ class Builder:
         return keys
 
     def license(self, key, quota=QUOTA_BYTES):
-        claims, document = self.folder / "issuer" / "claims.json", self.folder / "issuer" / "enterprise.license"
-        wishes = {"label": "local cluster", "owner": "this machine", "stack": "enterprise", "quota": quota}
+        self.install(key, {"label": "local cluster", "owner": "this machine", "stack": "enterprise", "quota": quota})
+
+    def seats(self, kind, count):
+        """Installs so many seats of a type."""
+        seats = [{"type": kind, "count": count}]
+        self.install(self.folder / "issuer" / "ed25519.pem", {"label": f"seats of {kind}", "seats": seats})
+
+    def install(self, key, wishes):
+        claims, document = self.folder / "issuer" / "claims.json", self.folder / "issuer" / "signed.license"
         claims.write_text(json.dumps(wishes), encoding="utf-8")
         self.run("license", "sign", "--format", "native", "--key", key, "--claims", claims, "--out", document)
         self.run("license", "add", document, *self.client())

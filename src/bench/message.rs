@@ -25,6 +25,8 @@ pub enum Work {
     Edit,
     /// One slave, linearizable
     Read,
+    /// A login and its logout: a seat of type bench is taken with a token, and given back with that token
+    Seat,
     /// etcd: one key, whose value is a usage report
     Put,
     /// etcd: one key, linearizable
@@ -39,7 +41,7 @@ impl Work {
     /// How many reports, or writes, one request carries.
     pub(super) const fn writes(self) -> u64 {
         match self {
-            Work::Report | Work::Edit | Work::Put | Work::NativePut => 1,
+            Work::Report | Work::Edit | Work::Seat | Work::Put | Work::NativePut => 1,
             Work::Batch => BATCH,
             Work::Read | Work::Range | Work::NativeRange => 0,
         }
@@ -49,12 +51,18 @@ impl Work {
         matches!(self, Work::Report | Work::Batch)
     }
 
+    /// The status that says that all is done.
+    pub(super) const fn success(self) -> u16 {
+        if matches!(self, Work::Seat) { 204 } else { 200 }
+    }
+
     /// Method and path; a name in the path comes with each request.
     pub(super) const fn target(self) -> (&'static str, &'static str) {
         match self {
             Work::Report | Work::Batch => ("POST", "/api/v1/usage"),
             Work::Edit => ("PATCH", "/api/v1/pools/bench-"),
             Work::Read => ("GET", "/api/v1/slaves/"),
+            Work::Seat => ("POST", "/api/v1/sessions"),
             Work::Put => ("POST", "/v3/kv/put"),
             Work::Range => ("POST", "/v3/kv/range"),
             Work::NativePut => ("POST", "/etcdserverpb.KV/Put"),
@@ -98,6 +106,9 @@ pub(super) fn reports(text: &mut String, run: u32, count: u64, mut next: impl Fn
 pub(super) fn edit(text: &mut String, turn: u64) {
     write!(text, "{{\"quota\":{}}}", 1_000_000 + turn % 1_000).expect("writing to a string cannot fail");
 }
+
+/// What takes a seat. Logging in by token: how long hashing a password takes is argon2's doing, and etcd hashes none.
+pub(super) const CHECKOUT: &str = r#"{"type":"bench","token":true}"#;
 
 /// A put: the key is the slave's GUID, the value its report.
 pub(super) fn put(text: &mut String, run: u32, slave: u64, sequence: u64) {

@@ -36,13 +36,13 @@ impl Tally {
 
     fn answered(&mut self, work: Work, writes: u64, status: u16, body: &[u8]) {
         let accepted = if work.reports() { count(body) } else { writes };
-        if status != 200 || accepted != writes {
+        if status != work.success() || accepted != writes {
             self.odd += 1;
             let text = String::from_utf8_lossy(body);
             self.first_odd
                 .get_or_insert_with(|| format!("{status} {}", text.chars().take(ODD_CHARS).collect::<String>()));
         }
-        if status == 200 {
+        if status == work.success() {
             self.acknowledged += accepted;
             self.acknowledged_bytes += if work.reports() { accepted * REPORT_BYTES } else { 0 };
         }
@@ -154,7 +154,11 @@ impl Worker {
             if begun >= end {
                 return Ok(self.tally);
             }
-            let (status, body) = exchange(&mut self.channel, &self.request).await?;
+            let (mut status, mut body) = exchange(&mut self.channel, &self.request).await?;
+            if work == Work::Seat && status == 201 {
+                give_back(&mut self.request, &self.plan, &body)?;
+                (status, body) = exchange(&mut self.channel, &self.request).await?;
+            }
             let ended = Instant::now();
             if begun >= start && ended <= end {
                 self.tally.latencies.record(u64::try_from((ended - begun).as_nanos()).unwrap_or(u64::MAX));
@@ -201,6 +205,7 @@ impl Worker {
                 message::edit(&mut body, self.turn);
             }
             Work::Read => name = message::guid(run, self.next().0),
+            Work::Seat => body.push_str(message::CHECKOUT),
             Work::Put => {
                 let (slave, sequence) = self.next();
                 message::put(&mut body, run, slave, sequence);
@@ -220,11 +225,30 @@ impl Worker {
     }
 }
 
+/// A seat that was taken, as far as giving it back needs.
+#[derive(serde::Deserialize)]
+struct Taken {
+    seat: u64,
+    token: String,
+}
+
+/// The request that ends the session which was just begun, by its own token.
+fn give_back(request: &mut Vec<u8>, plan: &Plan, answer: &[u8]) -> Result<(), BenchError> {
+    let broken = |error: serde_json::Error| BenchError::because("the answer of a login", error);
+    let Taken { seat, token } = serde_json::from_slice(answer).map_err(broken)?;
+    let path = Work::Seat.target().1;
+    let (_, host) = authority(&plan.url)?;
+    let head = format!("DELETE {path}/{seat} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    request.clear();
+    request.extend_from_slice(head.as_bytes());
+    Ok(())
+}
+
 /// The kind of connection that the work needs.
 async fn open(plan: &Plan) -> Result<Channel, BenchError> {
     match plan.work {
         Work::NativePut | Work::NativeRange => Ok(Channel::Native(Caller::new(plan)?)),
-        Work::Report | Work::Batch | Work::Edit | Work::Read | Work::Put | Work::Range => {
+        Work::Report | Work::Batch | Work::Edit | Work::Read | Work::Seat | Work::Put | Work::Range => {
             Ok(Channel::Http(Box::new(Connection::open(plan).await?)))
         }
     }
