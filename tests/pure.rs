@@ -1,5 +1,7 @@
 //! Tests that start no process: the house rules, and whatever the pure rooms promise.
 
+#[path = "pure/accounts.rs"]
+mod accounts;
 #[path = "pure/api.rs"]
 mod api;
 #[path = "pure/bounds.rs"]

@@ -9,7 +9,7 @@ use super::right::{check_within_own, has_right, rights_of};
 use super::state::State;
 use super::time::Moment;
 use super::user::{Credential, Right, Role, Token, TokenKind, User, UserCommand};
-use super::{account_license, evolve, seat, user_group};
+use super::{account_license, cluster, evolve, seat, user_group};
 
 /// Most users: each change that could take the last administrator's right walks them all.
 pub const USERS: usize = 10_000;
@@ -31,6 +31,32 @@ const LOCK_MS: u64 = 24 * 3_600_000;
 const PHC_CHARS: usize = 512;
 
 pub(super) fn decide(state: &State, intent: &Intent, command: &UserCommand) -> Result<Vec<Event>, Refusal> {
+    let events = wanted(state, intent, command)?;
+    if adds_accounts(state, command) {
+        account_license::check_seats(state, &events)?;
+    }
+    Ok(events)
+}
+
+/// Whether a command may have more accounts take a seat. One that makes administrators ordinary accounts through their
+/// role or group does, too, since the second rules.
+fn adds_accounts(state: &State, command: &UserCommand) -> bool {
+    match command {
+        UserCommand::CreateUser { .. } | UserCommand::EditUser { .. } => true,
+        UserCommand::PutRole { .. }
+        | UserCommand::PutUserGroup { .. }
+        | UserCommand::EditUserGroup { .. }
+        | UserCommand::DeleteUserGroup { .. } => state.rules >= cluster::ROLES_KEPT_UP,
+        UserCommand::ChangePassword { .. }
+        | UserCommand::DeleteUser { .. }
+        | UserCommand::DeleteRole { .. }
+        | UserCommand::CreateToken { .. }
+        | UserCommand::RevokeToken { .. }
+        | UserCommand::LockOut { .. } => false,
+    }
+}
+
+fn wanted(state: &State, intent: &Intent, command: &UserCommand) -> Result<Vec<Event>, Refusal> {
     match command {
         UserCommand::CreateUser { name, password, roles, slave } => {
             create_user(state, intent, name, password, roles, slave.as_ref())
@@ -111,7 +137,6 @@ fn create_user(
         slave,
         created: state.now,
     };
-    account_license::check_seat(state, name, None, &user)?;
     Ok(vec![Event::UserPut { name: name.clone(), user }])
 }
 
@@ -149,7 +174,6 @@ fn edit_user(
     if user.roles != before.roles || user.disabled != before.disabled {
         user.password_version += 1;
     }
-    account_license::check_seat(state, name, Some(before), &user)?;
     let events = vec![Event::UserPut { name: name.clone(), user }];
     check_managed_after(state, &events, name)?;
     Ok(events)
@@ -321,8 +345,16 @@ pub fn locked_until(state: &State, user: &Name, address: &Name) -> Option<Moment
     state.locks.get(&(user.clone(), address.clone())).copied().filter(|until| *until > state.now)
 }
 
+pub(super) fn user_put(state: &mut State, name: &Name, user: &User) {
+    account_license::recount(state, std::slice::from_ref(name), |state| {
+        state.users.insert(name.clone(), user.clone());
+    });
+}
+
 pub(super) fn user_deleted(state: &mut State, name: &Name) {
-    state.users.remove(name);
+    account_license::recount(state, std::slice::from_ref(name), |state| {
+        state.users.remove(name);
+    });
     user_group::user_gone(state, name);
     seat::user_gone(state, name);
 }
@@ -364,8 +396,12 @@ pub(super) fn tokens_ended(state: &mut State, ids: &[u64]) {
     }
 }
 
+/// Anybody may have the role, so that accounts are counted anew; nobody has one that was not there before.
 pub(super) fn role_put(state: &mut State, name: &Name, rights: &Set<Right>, builtin: bool) {
-    state.roles.insert(name.clone(), Role { rights: rights.clone(), builtin });
+    let before = state.roles.insert(name.clone(), Role { rights: rights.clone(), builtin });
+    if before.is_some() {
+        state.account_seats_taken = account_license::counted(state);
+    }
 }
 
 pub(super) fn locked_out(state: &mut State, user: &Name, address: &Name, until: Moment) {

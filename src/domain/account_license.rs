@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Event;
+use super::evolve;
 use super::license::{License, LicenseId, Standing};
 use super::name::{Map, NAME_CHARS, Name, check_range, check_text};
 use super::refusal::Refusal;
@@ -114,26 +116,40 @@ pub fn takes_seat(state: &State, name: &str, user: &User) -> bool {
     !user.disabled && is_licensed(state, name, user)
 }
 
-fn is_licensed(state: &State, name: &str, user: &User) -> bool {
+/// Whether an account takes a seat while it is enabled: it is a person's, and not one that runs the cluster.
+#[must_use]
+pub fn is_licensed(state: &State, name: &str, user: &User) -> bool {
     let runs_it = |right: &Right| matches!(right, Right::ManageUsers | Right::InstallLicenses);
     user.slave.is_none() && !right::roles_of(state, name, user).any(|role| role.rights.iter().any(runs_it))
 }
 
-/// How many accounts take a seat. Walks all users: for readers, and for the commands that may add one.
-#[must_use]
-pub fn taken(state: &State) -> u64 {
+/// How many accounts take a seat, by walking them all.
+pub(super) fn counted(state: &State) -> u64 {
     state.users.iter().filter(|(name, user)| takes_seat(state, name, user)).count() as u64
 }
 
-/// Refuses an account that would take a seat where none is left; one that had its seat before keeps it.
-pub(super) fn check_seat(state: &State, name: &Name, before: Option<&User>, after: &User) -> Result<(), Refusal> {
+/// Folds a change of these accounts, or of what they may do, and counts again which of them take a seat.
+pub(super) fn recount(state: &mut State, names: &[Name], change: impl FnOnce(&mut State)) {
+    let taken = |state: &State| {
+        let users = names.iter().filter_map(|name| Some((name, state.users.get(name)?)));
+        users.filter(|(name, user)| takes_seat(state, name, user)).count() as u64
+    };
+    let before = taken(state);
+    change(state);
+    state.account_seats_taken = state.account_seats_taken + taken(state) - before;
+}
+
+/// Refuses what would have more accounts take a seat than there are. What takes none more is never refused: nobody is
+/// thrown out when seats become fewer.
+pub(super) fn check_seats(state: &State, events: &[Event]) -> Result<(), Refusal> {
     let Some(seats) = seats(state) else { return Ok(()) };
-    let had = before.is_some_and(|before| takes_seat(state, name, before));
-    if had || !takes_seat(state, name, after) {
+    let mut after = state.clone();
+    events.iter().for_each(|event| evolve(&mut after, event));
+    let (taken, taken_after) = (state.account_seats_taken, after.account_seats_taken);
+    if taken_after <= taken.max(seats.total) {
         return Ok(());
     }
-    let taken = taken(state);
-    if taken < seats.total { Ok(()) } else { Err(Refusal::NoAccountSeat { taken, seats: seats.total }) }
+    Err(Refusal::NoAccountSeat { taken, seats: seats.total })
 }
 
 /// Whether an account is shut out: the license that it needs has ended, that license shuts out, and no other counts.

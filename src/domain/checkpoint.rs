@@ -208,6 +208,7 @@ impl Loader {
             (Chunk::Frame(frame), none @ None, false) => *none = Some(*frame),
             (Chunk::End, Some(state), false) => {
                 Arc::make_mut(&mut state.seats).loaded();
+                state.account_seats_taken = account_license::counted(state);
                 self.ended = true;
             }
             (_, None, _) | (Chunk::Frame(_), Some(_), _) | (_, Some(_), true) => {

@@ -30,6 +30,10 @@ pub struct InitCluster {
     pub password: Name,
 }
 
+/// The first rules under which built-in roles are kept up, and roles and groups make nobody an ordinary account whom no
+/// account seat is left for.
+pub const ROLES_KEPT_UP: u32 = 2;
+
 /// The roles that come with a cluster.
 pub const ADMIN_ROLE: &str = "admin";
 
@@ -120,10 +124,29 @@ pub(super) fn initialized(
     state.next_node = 1;
 }
 
-/// Newer rules, when the operator says so (docs/adr/0004).
+/// Newer rules, when the operator says so (docs/adr/0004). A cluster that began with older ones then gets what came with
+/// the newer ones: the built-in roles have the rights that a new cluster's have.
 pub(super) fn adopt(state: &State, rules: u32) -> Result<Vec<Event>, Refusal> {
     if rules < state.rules || rules > NEWEST_RULES {
         return Err(Refusal::RulesUnknown { asked: rules, current: state.rules, newest: NEWEST_RULES });
     }
-    Ok(if rules == state.rules { vec![] } else { vec![Event::RulesAdopted { rules }] })
+    if rules == state.rules {
+        return Ok(vec![]);
+    }
+    let mut events = vec![Event::RulesAdopted { rules }];
+    if rules >= ROLES_KEPT_UP {
+        let of_today = builtin_roles().map(|(name, rights)| (Name::from(name), rights.into_iter().collect()));
+        let grown = of_today.into_iter().filter_map(|(name, rights)| grown(state, name, rights));
+        events.extend(grown.map(|(name, rights)| Event::RolePut { name, rights, builtin: true }));
+    }
+    Ok(events)
+}
+
+/// A built-in role with what it lacks. Nothing is taken away, and a role of that name that somebody made stays theirs.
+fn grown(state: &State, name: Name, rights: Set<Right>) -> Option<(Name, Set<Right>)> {
+    match state.roles.get(&name) {
+        Some(role) if !role.builtin || rights.is_subset(&role.rights) => None,
+        Some(role) => Some((name, rights.union(role.rights.clone()))),
+        None => Some((name, rights)),
+    }
 }

@@ -130,9 +130,7 @@ pub fn evolve(state: &mut State, event: &Event) {
         Event::CalendarChanged { calendar } => state.calendar = *calendar,
         Event::SlaveEdited { slave, label } => slave::edited(state, slave, label),
         Event::SlaveForgotten { slave } => slave::forgotten(state, slave),
-        Event::UserPut { name, user } => {
-            state.users.insert(name.clone(), user.clone());
-        }
+        Event::UserPut { name, user } => account::user_put(state, name, user),
         Event::UserDeleted { name } => account::user_deleted(state, name),
         Event::RolePut { name, rights, builtin } => account::role_put(state, name, rights, *builtin),
         Event::RoleDeleted { name } => {

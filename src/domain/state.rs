@@ -23,7 +23,7 @@ use super::user_group::UserGroup;
 use super::work::state::Works;
 
 /// The rules that this binary writes a new cluster with, and the newest that it knows.
-pub const NEWEST_RULES: u32 = 1;
+pub const NEWEST_RULES: u32 = 2;
 
 /// The heads of the two chains, and how far they go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +177,9 @@ pub struct State {
     /// Those that are installed, by number.
     #[serde(skip)]
     pub account_license_numbers: Map<u64, LicenseId>,
+    /// How many accounts take a seat of those licenses. Follows from users, roles and groups.
+    #[serde(skip)]
+    pub account_seats_taken: u64,
     /// What operators chose; a policy that is not here stands at its first word.
     #[serde(skip)]
     pub policies: Map<Policy, Choice>,

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::{self, ROLES_PER_USER, USERS};
+use super::account_license;
 use super::event::Event;
 use super::intent::Intent;
 use super::name::{Name, Set, check_name, check_range};
@@ -131,26 +132,33 @@ fn check_managed(state: &State, name: &Name, change: Option<(&Set<Name>, &[Event
 }
 
 pub(super) fn put_roles(state: &mut State, name: &Name, roles: &Set<Name>) {
-    state.user_groups.entry(name.clone()).or_default().roles = roles.clone();
+    let members: Vec<Name> = state.user_groups.get(name).into_iter().flat_map(|group| group.members.clone()).collect();
+    account_license::recount(state, &members, |state| {
+        state.user_groups.entry(name.clone()).or_default().roles = roles.clone();
+    });
 }
 
 pub(super) fn members_moved(state: &mut State, name: &Name, joined: &[Name], left: &[Name]) {
-    let group = state.user_groups.get_mut(name).expect("a group whose members change was put before");
-    for user in joined {
-        group.members.insert(user.clone());
-        state.groups_of.entry(user.clone()).or_default().insert(name.clone());
-    }
-    for user in left {
-        group.members.remove(user);
-        leave(&mut state.groups_of, user, name);
-    }
+    account_license::recount(state, &[joined, left].concat(), |state| {
+        let group = state.user_groups.get_mut(name).expect("a group whose members change was put before");
+        for user in joined {
+            group.members.insert(user.clone());
+            state.groups_of.entry(user.clone()).or_default().insert(name.clone());
+        }
+        for user in left {
+            group.members.remove(user);
+            leave(&mut state.groups_of, user, name);
+        }
+    });
 }
 
 pub(super) fn deleted(state: &mut State, name: &Name) {
-    let group = state.user_groups.remove(name).expect("a deleted group was put before");
-    for user in &group.members {
-        leave(&mut state.groups_of, user, name);
-    }
+    let group = state.user_groups.get(name).expect("a deleted group was put before");
+    let members: Vec<Name> = group.members.iter().cloned().collect();
+    account_license::recount(state, &members, |state| {
+        state.user_groups.remove(name);
+        members.iter().for_each(|user| leave(&mut state.groups_of, user, name));
+    });
 }
 
 /// What is left of the groups of a user that is gone.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use goldenscript::ArgumentConsumer;
 use proptest::prelude::*;
-use quartermaster::domain::account_license::{AccountGrant, installed, notices, seats, taken};
+use quartermaster::domain::account_license::{AccountGrant, installed, notices, seats, takes_seat};
 use quartermaster::domain::event::Event;
 use quartermaster::domain::intent::Command;
 use quartermaster::domain::license::{License, Term};
@@ -111,7 +111,7 @@ pub(crate) fn shown(state: &State, what: &str) -> Result<Option<String>, Failure
             for (remembered, license, _) in installed(state) {
                 writeln!(out, "{} {}: {:?}", remembered.number, license.label, license.standing(state, state.now))?;
             }
-            writeln!(out, "{} taken of {:?}, told {:?}", taken(state), seats(state), notices(state))?;
+            writeln!(out, "{} taken of {:?}, told {:?}", state.account_seats_taken, seats(state), notices(state))?;
         }
         _other => return Ok(None),
     }
@@ -220,6 +220,8 @@ pub(crate) fn check(state: &State) {
         let waits = works.open_of(session.id).count() as u64 > running;
         assert!(!waits || running == session.workers.max(1), "nothing waits while a worker is free");
     }
+    let taken = state.users.iter().filter(|(name, user)| takes_seat(state, name, user)).count();
+    assert_eq!(state.account_seats_taken, taken as u64, "accounts are counted as they change");
     let numbers: Vec<u64> = state.account_licenses.values().map(|remembered| remembered.number).collect();
     let distinct: std::collections::BTreeSet<&u64> = numbers.iter().collect();
     assert_eq!(distinct.len(), numbers.len(), "a number is one license's for ever");
