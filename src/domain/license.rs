@@ -177,77 +177,36 @@ pub const RESET_FEATURE: &str = "ResetWarnings";
 impl License {
     /// The metered volumes that it entitles to.
     pub fn meters(&self) -> impl Iterator<Item = &Meter> {
-        self.terms.iter().filter_map(|term| match term {
-            Term::Meter(meter) => Some(meter),
-            Term::Seats(_)
-            | Term::Accounts(_)
-            | Term::SeatLimits(_)
-            | Term::Level(_)
-            | Term::Features(_)
-            | Term::Cluster(_)
-            | Term::Issue(_) => None,
-        })
+        self.terms.iter().filter_map(|term| if let Term::Meter(meter) = term { Some(meter) } else { None })
     }
 
     /// The seats that it entitles to.
     pub fn seat_grants(&self) -> impl Iterator<Item = &SeatGrant> {
-        self.terms.iter().filter_map(|term| match term {
-            Term::Seats(grant) => Some(grant),
-            Term::Meter(_)
-            | Term::Accounts(_)
-            | Term::SeatLimits(_)
-            | Term::Level(_)
-            | Term::Features(_)
-            | Term::Cluster(_)
-            | Term::Issue(_) => None,
-        })
+        self.terms.iter().filter_map(|term| if let Term::Seats(grant) = term { Some(grant) } else { None })
     }
 
     /// What it grants to accounts; the first such term counts.
     #[must_use]
     pub fn account_grant(&self) -> Option<&AccountGrant> {
-        self.terms.iter().find_map(|term| match term {
-            Term::Accounts(grant) => Some(grant),
-            Term::Meter(_)
-            | Term::Seats(_)
-            | Term::SeatLimits(_)
-            | Term::Level(_)
-            | Term::Features(_)
-            | Term::Cluster(_)
-            | Term::Issue(_) => None,
-        })
+        self.terms.iter().find_map(|term| if let Term::Accounts(grant) = term { Some(grant) } else { None })
     }
 
     /// What it limits of seat types.
     pub fn seat_limits(&self) -> impl Iterator<Item = &SeatLimits> {
-        self.terms.iter().filter_map(|term| match term {
-            Term::SeatLimits(limits) => Some(limits),
-            Term::Meter(_)
-            | Term::Seats(_)
-            | Term::Accounts(_)
-            | Term::Level(_)
-            | Term::Features(_)
-            | Term::Cluster(_)
-            | Term::Issue(_) => None,
-        })
+        self.terms.iter().filter_map(|term| if let Term::SeatLimits(limits) = term { Some(limits) } else { None })
     }
 
     /// The gauges that it limits.
     pub fn levels(&self) -> impl Iterator<Item = &LevelLimit> {
-        self.terms.iter().filter_map(|term| match term {
-            Term::Level(level) => Some(level),
-            Term::Meter(_) | Term::Seats(_) | Term::Accounts(_) | Term::SeatLimits(_) => None,
-            Term::Features(_) | Term::Cluster(_) | Term::Issue(_) => None,
-        })
+        self.terms.iter().filter_map(|term| if let Term::Level(level) = term { Some(level) } else { None })
     }
 
     /// Features that no stack shares out.
     pub fn features(&self) -> impl Iterator<Item = &Name> {
-        let lists = self.terms.iter().filter_map(|term| match term {
-            Term::Features(features) => Some(features),
-            Term::Meter(_) | Term::Seats(_) | Term::Accounts(_) | Term::SeatLimits(_) => None,
-            Term::Level(_) | Term::Cluster(_) | Term::Issue(_) => None,
-        });
+        let lists = self
+            .terms
+            .iter()
+            .filter_map(|term| if let Term::Features(features) = term { Some(features) } else { None });
         lists.flatten()
     }
 
