@@ -14,6 +14,7 @@ pub mod reply;
 pub mod request;
 pub mod rights;
 pub mod splunk;
+pub mod table;
 pub mod tally;
 pub mod trouble;
 pub mod wording;

@@ -2,14 +2,14 @@
 
 use super::endpoint::Matched;
 use super::wire::{self, Authenticated, Current, Row, Status};
-use super::{Endpoint, Immuta, presented};
+use super::{Endpoint, Immuta, presented, usage};
 use crate::access::{Denied, Presented};
 use crate::dialect::login::{self, TokenWish};
 use crate::dialect::reply::Reply;
 use crate::dialect::rights::{VOCABULARIES, held};
 use crate::dialect::trouble::{Malformed, Trouble};
 use crate::dialect::{Call, Dialect as _};
-use crate::domain::account_license::{installed, notices, seats, taken};
+use crate::domain::account_license::{installed, notices, seats};
 use crate::domain::intent::Command;
 use crate::domain::license::{Format, LicenseId};
 use crate::domain::refusal::Refusal;
@@ -18,11 +18,11 @@ use crate::domain::user::{Actor, Right, TokenKind};
 use crate::replica::Consistency;
 use crate::signing::LicenseProblem;
 
-type Asked = Call<Matched>;
-type Result<T = Reply> = std::result::Result<T, Trouble>;
+pub(super) type Asked = Call<Matched>;
+pub(super) type Result<T = Reply> = std::result::Result<T, Trouble>;
 
 /// The identity provider of built-in accounts: the only one there is.
-const BUILT_IN: &str = "bim";
+pub(super) const BUILT_IN: &str = "bim";
 
 pub(super) async fn answer(call: &mut Asked) -> Result {
     match call.endpoint.endpoint.clone() {
@@ -34,6 +34,7 @@ pub(super) async fn answer(call: &mut Asked) -> Result {
             Ok(Reply::ok(&rows.collect::<Vec<_>>()))
         }
         Endpoint::LicenseStatus => Ok(Reply::ok(&status(&call.view().state))),
+        Endpoint::Usage => usage::usage(call),
         Endpoint::GetLicense(id) => {
             let state = &call.view().state;
             Ok(Reply::ok(&row(state, number(&id)?, call.caller().may(Right::ReadLicenseText))?.whole(state)))
@@ -62,7 +63,7 @@ fn row(state: &State, number: u64, shows_key: bool) -> Result<Row<'_>> {
 }
 
 fn status(state: &State) -> Status {
-    let taken = taken(state);
+    let taken = state.account_seats_taken;
     let seats = seats(state);
     Status {
         active_user_count: taken,

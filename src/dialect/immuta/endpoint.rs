@@ -3,6 +3,7 @@
 use hyper::Method;
 
 use crate::dialect::Needs;
+use crate::dialect::table::{self, Route, row};
 use crate::dialect::trouble::Malformed;
 use crate::domain::user::Right;
 
@@ -15,6 +16,8 @@ pub enum Endpoint {
     ListLicenses,
     /// Seats, and how many are taken.
     LicenseStatus,
+    /// Who has an account.
+    Usage,
     /// One license key. Reads, whatever the seed's curl line for deleting says.
     GetLicense(String),
     /// Delete a license key.
@@ -27,23 +30,11 @@ pub enum Endpoint {
     CurrentUser,
 }
 
-/// One row of the table of routes.
-#[derive(Debug)]
-pub struct Route {
-    /// The method.
-    pub method: &'static str,
-    /// The path; what is variable stands in braces.
-    pub path: &'static str,
-    /// Who may.
-    pub needs: Needs,
-    make: fn(&str) -> Endpoint,
-}
-
 /// An endpoint and the row that it came from.
 #[derive(Debug, Clone)]
 pub struct Matched {
     /// The row.
-    pub route: &'static Route,
+    pub route: &'static Route<Endpoint>,
     /// What is asked.
     pub endpoint: Endpoint,
 }
@@ -51,15 +42,12 @@ pub struct Matched {
 const VIEW: Needs = Needs::Right(Right::View);
 const INSTALL: Needs = Needs::Right(Right::InstallLicenses);
 
-const fn row(method: &'static str, path: &'static str, needs: Needs, make: fn(&str) -> Endpoint) -> Route {
-    Route { method, path, needs, make }
-}
-
 /// Every route. Where two templates fit a path, the first one wins.
-pub const ROUTES: &[Route] = &[
+pub const ROUTES: &[Route<Endpoint>] = &[
     row("POST", "/admin/license", INSTALL, |_| Endpoint::AddLicense),
     row("GET", "/admin/license", VIEW, |_| Endpoint::ListLicenses),
     row("GET", "/admin/license/licenseStatus", VIEW, |_| Endpoint::LicenseStatus),
+    row("GET", "/admin/license/usage", INSTALL, |_| Endpoint::Usage),
     row("GET", "/admin/license/{licenseId}", VIEW, |id| Endpoint::GetLicense(id.to_owned())),
     row("DELETE", "/admin/license/{licenseId}", INSTALL, |id| Endpoint::DeleteLicense(id.to_owned())),
     row("POST", "/bim/apikey/authenticate", Needs::Nobody, |_| Endpoint::ByApiKey),
@@ -72,29 +60,7 @@ pub const ROUTES: &[Route] = &[
 /// # Errors
 /// When no route has the path, or none of those that have it the method.
 pub fn parse(method: &Method, path: &[String]) -> Result<Matched, Malformed> {
-    let wanted = if method == Method::HEAD { "GET" } else { method.as_str() };
-    let fitting: Vec<(&'static Route, &str)> =
-        ROUTES.iter().filter_map(|route| Some((route, captured(route.path, path)?))).collect();
-    let Some((route, variable)) = fitting.iter().find(|(route, _)| route.method == wanted) else {
-        let allow = fitting.iter().map(|(route, _)| route.method).collect::<Vec<_>>().join(", ");
-        return Err(if allow.is_empty() { Malformed::UnknownPath } else { Malformed::WrongMethod { allow } });
-    };
-    Ok(Matched { route, endpoint: (route.make)(variable) })
-}
-
-/// What stands where the template has its braces, empty without any; `None` when the path is another.
-fn captured<'a>(template: &str, path: &'a [String]) -> Option<&'a str> {
-    let mut captured = "";
-    let mut segments = path.iter();
-    for wanted in template.split('/').filter(|part| !part.is_empty()) {
-        let segment = segments.next()?;
-        if wanted.starts_with('{') {
-            captured = segment;
-        } else if wanted != segment {
-            return None;
-        }
-    }
-    segments.next().is_none().then_some(captured)
+    table::find(ROUTES, "", method, path).map(|(route, endpoint)| Matched { route, endpoint })
 }
 
 #[cfg(test)]

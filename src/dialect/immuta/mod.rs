@@ -5,6 +5,7 @@
 mod answer;
 pub mod endpoint;
 mod trouble;
+mod usage;
 mod wire;
 
 use hyper::header::AUTHORIZATION;

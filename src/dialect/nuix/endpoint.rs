@@ -3,6 +3,7 @@
 use hyper::Method;
 
 use crate::dialect::Needs;
+use crate::dialect::table::{self, Route, row};
 use crate::dialect::trouble::Malformed;
 
 /// Everything that can be asked; the path is data.
@@ -32,35 +33,19 @@ pub enum Endpoint {
     Queue,
 }
 
-/// One row of the table of routes.
-#[derive(Debug)]
-pub struct Route {
-    /// The method.
-    pub method: &'static str,
-    /// The path as the shortest base has it; what is variable stands in braces.
-    pub path: &'static str,
-    /// Who may.
-    pub needs: Needs,
-    make: fn(&str) -> Endpoint,
-}
-
 /// An endpoint, the row that it came from, and the version that the path names.
 #[derive(Debug, Clone)]
 pub struct Matched {
     /// The row.
-    pub route: &'static Route,
+    pub route: &'static Route<Endpoint>,
     /// What is asked.
     pub endpoint: Endpoint,
     /// 1 or 2 when the path says so.
     pub version: Option<u8>,
 }
 
-const fn row(method: &'static str, path: &'static str, needs: Needs, make: fn(&str) -> Endpoint) -> Route {
-    Route { method, path, needs, make }
-}
-
 /// Every route, under each of [`BASES`].
-pub const ROUTES: &[Route] = &[
+pub const ROUTES: &[Route<Endpoint>] = &[
     row("GET", "/svc/licenses", Needs::Nobody, |_| Endpoint::Licenses),
     row("PUT", "/svc/authenticatedUsers/login", Needs::Nobody, |_| Endpoint::Login),
     row("DELETE", "/svc/authenticatedUsers/{username}", Needs::Somebody, |name| Endpoint::Logout(name.to_owned())),
@@ -83,17 +68,8 @@ pub const BASES: [&str; 4] = ["/svc", "/svc/v1", "/nuix-restful-service/svc", "/
 /// When no route has the path, or none of those that have it the method.
 pub fn parse(method: &Method, path: &[String]) -> Result<Matched, Malformed> {
     let (version, rest) = based(path).ok_or(Malformed::UnknownPath)?;
-    let wanted = if method == Method::HEAD { "GET" } else { method.as_str() };
-    let fitting: Vec<(&'static Route, &str)> =
-        ROUTES.iter().filter_map(|route| Some((route, captured(route.path, rest)?))).collect();
-    match fitting.iter().find(|(route, _)| route.method == wanted) {
-        Some((route, variable)) => Ok(Matched { route, endpoint: (route.make)(variable), version }),
-        None if fitting.is_empty() => Err(Malformed::UnknownPath),
-        None => {
-            let allow = fitting.iter().map(|(route, _)| route.method).collect::<Vec<_>>().join(", ");
-            Err(Malformed::WrongMethod { allow })
-        }
-    }
+    let (route, endpoint) = table::find(ROUTES, "/svc", method, rest)?;
+    Ok(Matched { route, endpoint, version })
 }
 
 /// The version that a path names, and what comes after its base.
@@ -108,21 +84,6 @@ fn based(path: &[String]) -> Option<(Option<u8>, &[String])> {
         Some("v2") => Some((Some(2), &rest[1..])),
         Some(_) | None => Some((None, rest)),
     }
-}
-
-/// What stands where the template has its braces, empty without any; `None` when the path is another.
-fn captured<'a>(template: &str, path: &'a [String]) -> Option<&'a str> {
-    let mut captured = "";
-    let mut segments = path.iter();
-    for wanted in template.split('/').filter(|part| !part.is_empty()).skip(1) {
-        let segment = segments.next()?;
-        if wanted.starts_with('{') {
-            captured = segment;
-        } else if wanted != segment {
-            return None;
-        }
-    }
-    segments.next().is_none().then_some(captured)
 }
 
 #[cfg(test)]

@@ -24,6 +24,10 @@ pub(super) async fn answer(call: &mut Asked, media: Media) -> Result {
             let state = &call.view().state;
             let session = session_of(state, call.caller().actor.credential);
             let works = session.into_iter().flat_map(|session| state.works.of_session(session));
+            let param = |name| call.head.param(name).filter(|word| !word.is_empty());
+            let (case, label) = (param("caseId"), param("friendlyName"));
+            // nothing here has a case, so nothing is of the one that is asked for
+            let works = works.filter(|work| case.is_none() && label.is_none_or(|label| *work.label == *label));
             Ok(rendered(StatusCode::OK, media, &works.map(|work| status(work, state)).collect::<Vec<_>>()))
         }
         Endpoint::Function(key) => {

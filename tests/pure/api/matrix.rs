@@ -1,7 +1,7 @@
 //! Every route of a product's dialect against every kind of caller (T13): nobody, and each built-in role.
 
 use hyper::HeaderMap;
-use quartermaster::dialect::{Needs, immuta};
+use quartermaster::dialect::{Needs, immuta, nuix};
 use quartermaster::domain::cluster::builtin_roles;
 
 use super::fixture::{Cluster, PASSWORD};
@@ -11,7 +11,9 @@ fn routes() -> Vec<(&'static str, String, Needs)> {
     let filled = |path: &str| {
         path.split('/').map(|part| if part.starts_with('{') { "7" } else { part }).collect::<Vec<_>>().join("/")
     };
-    immuta::endpoint::ROUTES.iter().map(|route| (route.method, filled(route.path), route.needs)).collect()
+    let immuta = immuta::endpoint::ROUTES.iter().map(|route| (route.method, route.path, route.needs));
+    let nuix = nuix::endpoint::ROUTES.iter().map(|route| (route.method, route.path, route.needs));
+    immuta.chain(nuix).map(|(method, path, needs)| (method, filled(path), needs)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
