@@ -15,6 +15,7 @@ use quartermaster::domain::seat::rules::{ChangeSeatRules, Principal};
 use quartermaster::domain::seat::{Checkout, Overask, SeatCommand};
 use quartermaster::domain::time::Moment;
 use quartermaster::domain::user::UserCommand;
+use quartermaster::projection;
 
 use crate::properties::{Step, USERS, Who, check_history, run};
 use crate::world::{DAY_MS, World};
@@ -134,7 +135,10 @@ fn history() -> impl Strategy<Value = Vec<Step>> {
             Command::User(UserCommand::CreateUser { name, password: "$p".into(), roles, slave: None })
         });
         let license = Command::InstallLicense(Box::new(crate::world::seats("begin", "review", 2, 3)));
-        let first = users.into_iter().chain([license]).map(|command| (Who::Admin, None, command));
+        let changes = ChangeSeatRules { borrow_seats: Some(1), ..ChangeSeatRules::default() };
+        let borrowable = SeatCommand::SetRules { product: "review".into(), changes: Box::new(changes) };
+        let first = users.into_iter().chain([license, Command::Seat(borrowable)]);
+        let first = first.map(|command| (Who::Admin, None, command));
         Step { clock: 0, intents: first.collect(), again: false }
     };
     let ending = prop_oneof![
@@ -145,6 +149,8 @@ fn history() -> impl Strategy<Value = Vec<Step>> {
         prop::sample::select(USERS.to_vec())
             .prop_map(|name| Command::User(UserCommand::ChangePassword { name: name.into(), password: "$q".into() })),
         Just(Command::User(UserCommand::DeleteUser { name: "cid".into() })),
+        (0_u64..6, any::<bool>())
+            .prop_map(|(id, even_borrowed)| Command::Seat(SeatCommand::Release { id, even_borrowed })),
     ];
     let who = prop_oneof![1 => Just(Who::Admin), 4 => (0_usize..3).prop_map(Who::User)];
     let asked = (who, prop::option::weighted(0.3, 0_u8..4), command());
@@ -220,6 +226,7 @@ fn histories_of_seats_reach_every_fact() {
         "NotYourSeat",
         "SeatNotGranted",
         "BorrowBeyondLimit",
+        "SeatIsBorrowed",
         "ReservedBeyondCount",
     ] {
         assert!(refusals.contains(refusal), "no history is refused by {refusal}: {refusals:?}");
@@ -237,7 +244,7 @@ struct Told {
     seen: BTreeSet<u64>,
 }
 
-/// S1 at every grant, S2, S3, S5, order in line, and that what the journal tells is what the state holds.
+/// S1 at every grant, S2, S3, S5, S7, order in line, and that what the journal tells is what the state holds.
 pub(crate) fn check(world: &World) {
     let mut told = Told::default();
     let mut ledger = quartermaster::domain::apply::Ledger::new();
@@ -264,6 +271,7 @@ pub(crate) fn check(world: &World) {
             assert!(tally.held <= was.held.max(count), "S1: {product} in record {}", record.seq);
             assert!(tally.workers <= was.workers.max(workers), "S1: workers of {product} in record {}", record.seq);
         }
+        told.counts(&ledger.state);
     }
     let seats = &world.ledger.state.seats;
     assert!(told.held.keys().eq(seats.sessions.keys()), "the journal tells who holds a seat");
@@ -271,6 +279,22 @@ pub(crate) fn check(world: &World) {
 }
 
 impl Told {
+    /// S7: free seats and those that the journal tells of are all there are; workers likewise. Where licenses shrank below
+    /// what is held, none is free.
+    fn counts(&self, state: &quartermaster::domain::state::State) {
+        for view in projection::seats::types(state) {
+            let of_type = self.held.values().filter(|(product, _)| *product == view.kind.name);
+            let (held, workers) = of_type.fold((0, 0), |sum, (_, workers)| (sum.0 + 1, sum.1 + workers));
+            assert_eq!(view.free + held, view.kind.count.max(held), "S7: seats of {}", view.kind.name);
+            assert_eq!(
+                view.free_workers + workers,
+                view.kind.workers.max(workers),
+                "S7: workers of {}",
+                view.kind.name
+            );
+        }
+    }
+
     fn hear(&mut self, event: &SeatEvent, after: &quartermaster::domain::state::State) {
         match event {
             SeatEvent::Taken { session, hash } => {

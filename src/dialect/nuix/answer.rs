@@ -13,6 +13,7 @@ use crate::dialect::trouble::Trouble;
 use crate::dialect::{Call, Dialect as _, consistency};
 use crate::domain::state::State;
 use crate::domain::time::NEVER;
+use crate::projection::seats::{self, TypeView};
 use crate::replica::View;
 
 pub(super) type Asked = Call<Matched>;
@@ -64,25 +65,22 @@ async fn somebody(call: &Asked) -> Result<(View, Option<Caller>)> {
 async fn licenses(call: &Asked, media: Media) -> Result {
     let (view, caller) = somebody(call).await?;
     let state = &view.state;
-    let types: Vec<LicenseType> = state
-        .seats
-        .types
-        .values()
-        .filter(|kind| kind.licensed)
-        .map(|kind| license_type(state, kind, caller.is_some()))
+    let types: Vec<LicenseType> = seats::types(state)
+        .filter(|view| view.kind.licensed)
+        .map(|view| license_type(state, &view, caller.is_some()))
         .collect();
     Ok(rendered(StatusCode::OK, media, &types))
 }
 
-fn license_type(state: &State, kind: &crate::domain::seat::types::SeatType, known: bool) -> LicenseType {
-    let tally = state.seats.tally(&kind.name);
+fn license_type(state: &State, view: &TypeView<'_>, known: bool) -> LicenseType {
+    let kind = view.kind;
     let limits = state.works.limits.get(&kind.name).filter(|_| known);
     LicenseType {
         shortname: kind.name.to_string(),
-        count: kind.count.saturating_sub(tally.held),
+        count: view.free,
         configured_count: kind.count,
         description: kind.description.to_string(),
-        workers: kind.workers.saturating_sub(tally.workers),
+        workers: view.free_workers,
         configured_workers: kind.workers,
         audited: kind.audited,
         audit_threshold: kind.audit_threshold_bytes,
