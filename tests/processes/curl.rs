@@ -92,26 +92,32 @@ fn seed_001_s_lines_give_what_it_documents_on_any_node() {
     let (folder, token) = (cluster.path(""), cluster.token.clone());
     let at = |index: usize, line: &str| run(&folder, line, &cluster.nodes[index].url(), &token);
 
-    let (status, added) = at(0, ADD);
-    assert_eq!((status, &added["id"], &added["licenseKey"]), (200, &json!(1), &json!(key)), "{added}");
-    assert_eq!(added.as_object().map(serde_json::Map::len), Some(19), "{added}");
-    assert_eq!(added["features"], json!({"FPE": {"enabled": true}, "nativeSqlTeradata": {"enabled": true}}));
-    assert_eq!(
-        (&added["expires"], &added["createdAt"]),
-        (&json!("2199-09-09T00:00:00.000Z"), &json!("2021-09-09T13:47:02.473Z"))
-    );
-    for index in 0..3 {
-        let (status, list) = at(index, LIST);
-        assert_eq!((status, list.as_array().map(Vec::len)), (200, Some(1)), "{list}");
-        assert_eq!(list[0].as_object().map(serde_json::Map::len), Some(9), "never the key: {list}");
-        let wanted = json!({"activeUserCount": 0, "licenseSeats": 20, "canAddUser": true, "hardSeats": 20});
-        assert_eq!(at(index, STATUS), (200, wanted));
-        assert_eq!(at(index, DELETE), (200, added.clone()), "its line for deleting reads");
+    for node in 0..3 {
+        let (status, added) = at(node, ADD);
+        assert_eq!((status, &added["id"], &added["licenseKey"]), (200, &json!(1), &json!(key)), "{added}");
+        assert_eq!(added.as_object().map(serde_json::Map::len), Some(19), "{added}");
+        assert_eq!(added["features"], json!({"FPE": {"enabled": true}, "nativeSqlTeradata": {"enabled": true}}));
+        assert_eq!(
+            (&added["expires"], &added["createdAt"]),
+            (&json!("2199-09-09T00:00:00.000Z"), &json!("2021-09-09T13:47:02.473Z"))
+        );
+        for index in 0..3 {
+            assert_eq!(at(index, ADD), (200, added.clone()), "a key that is there stays as it is");
+            let (status, list) = at(index, LIST);
+            assert_eq!((status, list.as_array().map(Vec::len)), (200, Some(1)), "{list}");
+            assert_eq!(list[0].as_object().map(serde_json::Map::len), Some(9), "never the key: {list}");
+            let wanted = json!({"activeUserCount": 0, "licenseSeats": 20, "canAddUser": true, "hardSeats": 20});
+            assert_eq!(at(index, STATUS), (200, wanted));
+            assert_eq!(at(index, DELETE), (200, added.clone()), "its line for deleting reads");
+        }
+        let (status, deleted) = at(node, &DELETE.replace("--request GET", "--request DELETE"));
+        let told = (status, &deleted["deleted"], &deleted["hardDelete"]);
+        assert_eq!(told, (200, &json!(true), &json!(false)), "{deleted}");
+        assert_eq!(deleted.as_object().map(serde_json::Map::len), Some(17), "{deleted}");
+        for index in 0..3 {
+            assert_eq!(at(index, LIST), (200, json!([])));
+        }
     }
-    let (status, deleted) = at(1, &DELETE.replace("--request GET", "--request DELETE"));
-    assert_eq!((status, &deleted["deleted"], &deleted["hardDelete"]), (200, &json!(true), &json!(false)), "{deleted}");
-    assert_eq!(deleted.as_object().map(serde_json::Map::len), Some(17), "{deleted}");
-    assert_eq!(at(2, LIST), (200, json!([])));
 }
 
 #[test]
@@ -126,36 +132,38 @@ fn seed_000_s_lines_give_what_it_documents_on_any_node() {
     let folder = cluster.path("");
     let at = |index: usize, line: &str, token: &str| run(&folder, line, &cluster.nodes[index].url(), token);
 
-    let (status, licenses) = at(0, LICENSES, "");
-    let kind = &licenses[0];
-    assert_eq!((status, kind.as_object().map(serde_json::Map::len)), (200, Some(15)), "{licenses}");
-    assert_eq!(
-        (&kind["shortname"], &kind["count"], &kind["workers"]),
-        (&json!("enterprise-workstation"), &json!(10), &json!(1))
-    );
-    assert_eq!((&kind["source"], &kind["canChooseWorkers"]), (&Value::Null, &Value::Null), "{kind}");
+    for node in 0..3 {
+        let (status, licenses) = at(node, LICENSES, "");
+        let kind = &licenses[0];
+        assert_eq!((status, kind.as_object().map(serde_json::Map::len)), (200, Some(15)), "{licenses}");
+        assert_eq!(
+            (&kind["shortname"], &kind["count"], &kind["workers"]),
+            (&json!("enterprise-workstation"), &json!(10), &json!(1))
+        );
+        assert_eq!((&kind["source"], &kind["canChooseWorkers"]), (&Value::Null, &Value::Null), "{kind}");
 
-    let (status, session) = at(1, LOGIN, "");
-    assert_eq!(
-        (status, &session["username"], &session["workersGranted"]),
-        (201, &json!("user1"), &json!(1)),
-        "{session}"
-    );
-    assert_eq!(session["licenseShortName"], "enterprise-workstation");
-    let token = session["authToken"].as_str().expect("a token").to_owned();
-    for index in 0..3 {
-        let (status, about) = at(index, ABOUT, &token);
-        assert_eq!(status, 200);
-        for member in ["server", "serverId", "startupTime", "nuixRestfulVersion", "engineVersion"] {
-            assert!(!about[member].is_null(), "{member} is known with a token: {about}");
+        let (status, session) = at(node, LOGIN, "");
+        assert_eq!(
+            (status, &session["username"], &session["workersGranted"]),
+            (201, &json!("user1"), &json!(1)),
+            "{session}"
+        );
+        assert_eq!(session["licenseShortName"], "enterprise-workstation");
+        let token = session["authToken"].as_str().expect("a token").to_owned();
+        for index in 0..3 {
+            let (status, about) = at(index, ABOUT, &token);
+            assert_eq!(status, 200);
+            for member in ["server", "serverId", "startupTime", "nuixRestfulVersion", "engineVersion"] {
+                assert!(!about[member].is_null(), "{member} is known with a token: {about}");
+            }
+            let (_, about) = at(index, ABOUT, "none");
+            assert_eq!((&about["startupTime"], &about["engineVersion"]), (&Value::Null, &Value::Null), "{about}");
+            assert_eq!(at(index, LICENSES, "").1[0]["count"], 9);
         }
-        let (_, about) = at(index, ABOUT, "none");
-        assert_eq!((&about["startupTime"], &about["engineVersion"]), (&Value::Null, &Value::Null), "{about}");
-        assert_eq!(at(index, LICENSES, "").1[0]["count"], 9);
-    }
-    assert_eq!(at(2, LOGOUT, &token), (200, json!({"success": true})));
-    for index in 0..3 {
-        assert_eq!(at(index, LOGOUT, &token).0, 401, "the token is good on no node any more");
-        assert_eq!(at(index, LICENSES, "").1[0]["count"], 10);
+        assert_eq!(at(node, LOGOUT, &token), (200, json!({"success": true})));
+        for index in 0..3 {
+            assert_eq!(at(index, LOGOUT, &token).0, 401, "the token is good on no node any more");
+            assert_eq!(at(index, LICENSES, "").1[0]["count"], 10);
+        }
     }
 }

@@ -13,6 +13,8 @@ use super::wire::exchange;
 
 const SEATS: usize = 7;
 const CLIENTS: usize = 40;
+/// The shortest lease that an operator may set.
+const LEAST_LEASE_MS: u64 = 5_000;
 
 fn with_seats(count: usize) -> Cluster {
     let cluster = Cluster::start(3);
@@ -182,6 +184,43 @@ fn a_long_poll_is_answered_when_its_turn_comes() {
     });
     let token = turn["token"].as_str().expect("a token");
     assert!(cluster.nodes.iter().all(|node| status_with(node.api, token) == 200));
+}
+
+/// A holder that died gives its seat back by the end of its lease, and whoever waits gets it: in the same long poll, and
+/// though the leader was killed meanwhile.
+#[test]
+fn a_dead_client_s_seat_is_granted_in_a_long_poll_that_outlives_the_leader() {
+    let mut cluster = with_seats(1);
+    cluster.write("PATCH", "/api/v1/seats/review", &json!({"lease_ms": LEAST_LEASE_MS}));
+    let (leader, token) = (cluster.leader(), cluster.token.clone());
+    let alive: Vec<SocketAddr> =
+        (0..3).filter(|index| *index != leader).map(|index| cluster.nodes[index].api).collect();
+    let (_, dead) = take(&alive, 0, &token, "dies", false);
+    let headers =
+        format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\nIdempotency-Key: waits\r\n");
+    let turn = thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            let wish = json!({"type": "review", "queue": true, "token": true, "wait_ms": 20_000}).to_string();
+            exchange(alive[0], "POST", "/api/v1/sessions", &headers, wish.as_bytes())
+        });
+        let follower = cluster.follower();
+        wait_for("somebody is in line", || match cluster.get(follower, "/api/v1/seats/review")["waiting"].as_u64() {
+            Some(1) => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+        cluster.nodes[leader].kill();
+        waits.join().expect("the client does not panic").expect("the long poll is answered")
+    });
+    let seat = turn.json();
+    assert_eq!((turn.status, seat["state"].as_str()), (201, Some("held")), "{seat}");
+    let of_seat = seat["token"].as_str().expect("a token");
+    assert!(alive.iter().all(|node| status_with(*node, of_seat) == 200), "good on every node from the answer on");
+    let of_dead = dead["token"].as_str().expect("a token");
+    assert!(alive.iter().all(|node| status_with(*node, of_dead) == 401), "good on none after the session's end");
+    cluster.nodes[leader].start();
+    cluster.wait_ready(leader);
+    assert_eq!(status_with(cluster.nodes[leader].api, of_dead), 401);
+    cluster.alike();
 }
 
 #[test]
