@@ -102,6 +102,10 @@ class Ours:
         local.stop_all(self.cluster["nodes"])
 
 
+def pairs_of(options):
+    return [pair for pair in PAIRS if not options.only or options.only in pair[0]]
+
+
 class Bench:
     """Both clusters, and every go with the generator."""
 
@@ -145,7 +149,7 @@ class Bench:
         return said
 
     def round(self, number):
-        pairs = [pair for pair in PAIRS if not self.options.only or self.options.only in pair[0]]
+        pairs = pairs_of(self.options)
         for connections in self.options.connections:
             theirs = {}
             for name, work, place, their_work, their_place in pairs:
@@ -301,12 +305,13 @@ def check_gateway(bench):
 
 
 def profile(bench):
-    """Where the leader's time goes while reports come on 64 connections."""
+    """Where the leader's time goes while the first pair's work comes on 64 connections."""
+    work = pairs_of(bench.options)[0][1]
     leader = bench.ours.ordered()[0]
     command = ["perf", "record", "-e", "cpu-clock", "-F", "999", "-g", "-p", str(leader["pid"]), "-o", bench.options.profile]
     recorder = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        bench.load("ours", "report", 0, 64, seconds=6.0)
+        bench.load("ours", work, 0, 64, seconds=6.0)
     finally:
         recorder.terminate()
         recorder.wait()
