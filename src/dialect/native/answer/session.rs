@@ -29,8 +29,10 @@ use crate::metrics;
 use crate::projection::seats::{self, SeatView};
 use crate::replica::{Consistency, Unavailable, View};
 
-/// Longest wait for a turn: what is left of a request's 30 seconds is for the claim.
+/// Longest wait for a turn: what a long poll may take beyond a request's own deadline leaves time for the claim.
 const WAIT_MS: u64 = 20_000;
+/// Least time for the claim that follows a wait: the request's own deadline may have passed by then.
+const CLAIM: Duration = Duration::from_secs(5);
 /// How often a waiting request looks whether its turn has come, when few wait on this node.
 const LOOK_MS: u64 = 20;
 /// How many looks all waiting requests of a node take together in a millisecond: more would be felt.
@@ -227,7 +229,8 @@ fn given(state: &State, id: u64, token: Option<String>) -> Result {
 /// Has the session know this token. Without the caller's key, which stands for the checkout.
 async fn claimed(call: &Asked, id: u64, token: String, hash: Hash) -> Result {
     let command = Command::Seat(SeatCommand::Claim { id, hash });
-    let answer = submit(&call.cx, &call.caller().actor, None, &command, call.head.deadline).await?;
+    let deadline = call.head.deadline.max(Instant::now() + CLAIM);
+    let answer = submit(&call.cx, &call.caller().actor, None, &command, deadline).await?;
     given(&answer.view.state, id, Some(token))
 }
 
