@@ -75,7 +75,7 @@ def kinds(token):
 # What every error of a dialect has in it.
 SHAPES = {
     "splunk": b"<msg type=",
-    "splunk json": b'"messages":[{"type":',
+    "splunk json": b'{"messages":[{',
     "elastic": b'{"error":',
     "redis": b'"error_code":',
     "immuta": b'{"statusCode":4',
