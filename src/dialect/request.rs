@@ -88,10 +88,10 @@ impl Head {
             .map_or_else(fresh_id, str::to_owned);
         let (segments, pairs) = (split_path(&path, false), split_query(&query));
         let malformed = (segments.is_none() || pairs.is_none()).then_some(Malformed::NotUtf8);
-        let first = path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
+        let first = || path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
         let head = Head {
             method,
-            path: segments.unwrap_or_else(|| vec![first]),
+            path: segments.unwrap_or_else(|| vec![first()]),
             encoded_path: path,
             query: pairs.unwrap_or_default(),
             headers,
@@ -182,6 +182,9 @@ pub fn split_query(query: &str) -> Option<Vec<(String, String)>> {
 /// Undoes percent-encoding. A `%` that is followed by anything but two hex digits stands for itself.
 fn decoded(text: &str, plus_is_blank: bool) -> Option<String> {
     let bytes = text.as_bytes();
+    if !bytes.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Some(text.to_owned());
+    }
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
@@ -225,6 +228,12 @@ impl Body {
     /// A body whose pieces must all be there by `deadline`.
     pub fn new(pieces: impl Stream<Item = Result<Bytes, String>> + Send + Sync + 'static, deadline: Instant) -> Body {
         Body { pieces: Some(Box::pin(pieces)), deadline }
+    }
+
+    /// No body.
+    #[must_use]
+    pub fn empty() -> Body {
+        Body { pieces: None, deadline: Instant::now() }
     }
 
     /// This body, to be read elsewhere; what stays is empty.

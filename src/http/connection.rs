@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -73,44 +73,59 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 }
 
 /// When a connection was last of use: it is ended when no request comes for too long, also before the first one, where
-/// hyper itself still waits to learn which HTTP it is.
+/// hyper itself still waits to learn which HTTP it is. One timer a connection that looks now and then: hyper's own for
+/// each head would be set and taken away with every request.
 pub(super) struct Idle {
     use_: Mutex<Use>,
 }
 
 struct Use {
     running: usize,
-    served: bool,
+    /// How long may pass without a request from here on; before the first one, what the caller says.
+    patience: Option<Duration>,
     since: Instant,
+}
+
+/// A request that runs; tells the connection's idle watch when it ends, also when it is dropped.
+pub(super) struct Running(Arc<Idle>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut now = self.0.lock();
+        now.running -= 1;
+        now.since = Instant::now();
+    }
 }
 
 impl Idle {
     pub(super) fn new() -> Idle {
-        Idle { use_: Mutex::new(Use { running: 0, served: false, since: Instant::now() }) }
+        Idle { use_: Mutex::new(Use { running: 0, patience: None, since: Instant::now() }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Use> {
         self.use_.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn begin(&self) {
+    /// A request begins; after it, the next one's head must be there within `patience`.
+    pub(super) fn begin(self: &Arc<Self>, patience: Duration) -> Running {
         let mut now = self.lock();
         now.running += 1;
-        now.served = true;
+        now.patience = Some(patience);
+        Running(Arc::clone(self))
     }
 
-    pub(super) fn end(&self) {
-        let mut now = self.lock();
-        now.running -= 1;
-        now.since = Instant::now();
+    /// How many requests run.
+    #[cfg(test)]
+    pub(super) fn running(&self) -> usize {
+        self.lock().running
     }
 
-    /// Waits until no request came for `first`, or, after the first one, for `later`.
-    pub(super) async fn too_long(&self, first: Duration, later: Duration) {
+    /// Waits until no request came for `first`, or, after the first one, for as long as that allowed.
+    pub(super) async fn too_long(&self, first: Duration) {
         loop {
             let end = {
                 let now = self.lock();
-                let most = if now.served { later } else { first };
+                let most = now.patience.unwrap_or(first);
                 if now.running > 0 { Instant::now() + most } else { now.since + most }
             };
             if end <= Instant::now() {
@@ -118,5 +133,25 @@ impl Idle {
             }
             tokio::time::sleep_until(end).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_ends_when_nothing_was_asked_for_too_long() {
+        let (idle, second) = (Arc::new(Idle::new()), Duration::from_secs(1));
+        let begun = Instant::now();
+        idle.too_long(10 * second).await;
+        assert_eq!(begun.elapsed().as_secs(), 10);
+        let running = idle.begin(2 * second);
+        let busy = tokio::time::timeout(60 * second, idle.too_long(10 * second)).await;
+        assert!(busy.is_err(), "a connection with a request under way is not idle");
+        drop(running);
+        let ended = Instant::now();
+        idle.too_long(10 * second).await;
+        assert_eq!(ended.elapsed().as_secs(), 2);
     }
 }

@@ -1,49 +1,75 @@
-//! The door: warp in, `Request` out; `Reply` in, warp out. One door, then an enum (docs/adr/0005): no filter here can
+//! The door: HTTP in, `Request` out; `Reply` in, HTTP out. One door, then an enum (docs/adr/0005): nothing here can
 //! reject, so no request is answered in a shape that its dialect does not know.
+//!
+//! warp's filters take a request apart, but for our own API, where nearly all requests come: that is taken as hyper has
+//! it (docs/adr/0063). Both ways end in the same function.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ::metrics::gauge;
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt as _};
+use http_body_util::BodyDataStream;
+use hyper::StatusCode;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{HeaderName, HeaderValue};
 use tokio::time::Instant;
-use warp::Filter as _;
-use warp::reply::Response;
+use warp::{Filter as _, Reply as _};
 
+use super::outgoing::Outgoing;
 use super::{House, Serves, health, metrics_endpoint};
 use crate::dialect::Language;
 use crate::dialect::reply::{Content, Reply};
 use crate::dialect::request::{Body, Head, Raw, Request};
 use crate::dialect::trouble::{Malformed, Trouble};
-use crate::metrics;
 
 /// Who is at the other end; put into each request's extensions by the listener.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
 /// Counts a request out when it is answered, or dropped.
-struct InFlight;
+struct InFlight<'a>(&'a House);
 
-impl InFlight {
-    fn enter() -> InFlight {
-        gauge!(metrics::HTTP_IN_FLIGHT).increment(1.0);
-        InFlight
+impl InFlight<'_> {
+    fn enter(house: &House) -> InFlight<'_> {
+        house.in_flight.increment(1.0);
+        InFlight(house)
     }
 }
 
-impl Drop for InFlight {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        gauge!(metrics::HTTP_IN_FLIGHT).decrement(1.0);
+        self.0.in_flight.decrement(1.0);
     }
 }
 
-/// What a listener's connections serve.
+/// Whether a request is one of our own API's.
+pub(super) fn is_ours(path: &str) -> bool {
+    path.starts_with("/api/")
+}
+
+/// Answers a request of our own API, as hyper has it.
+pub(super) async fn ours(
+    house: &House,
+    serves: Serves,
+    peer: IpAddr,
+    request: hyper::Request<Incoming>,
+) -> hyper::Response<Outgoing> {
+    let _inside = InFlight::enter(house);
+    let (head, body) = request.into_parts();
+    let (path, query) = (head.uri.path().to_owned(), head.uri.query().unwrap_or_default().to_owned());
+    let raw = Raw { method: head.method, path, query, headers: head.headers };
+    let body = (!body.is_end_stream()).then(|| BodyDataStream::new(body));
+    let reply = Asked { raw, peer }.answer(house, serves, body).await;
+    dressed(hyper::Response::new(Outgoing::from(reply.body)), reply.status, reply.headers)
+}
+
+/// What a listener's connections serve besides.
 pub(super) fn door(
     house: Arc<House>,
     serves: Serves,
-) -> impl warp::Filter<Extract = (Response,), Error = warp::Rejection> + Clone + Send + Sync + 'static {
+) -> impl warp::Filter<Extract = (warp::reply::Response,), Error = warp::Rejection> + Clone + Send + Sync + 'static {
     warp::any()
         .and(warp::method())
         .and(warp::path::full())
@@ -54,10 +80,14 @@ pub(super) fn door(
         .then(move |method, path: warp::path::FullPath, query: String, headers, peer: Peer, body| {
             let house = house.clone();
             async move {
-                let _inside = InFlight::enter();
+                let _inside = InFlight::enter(&house);
                 let raw = Raw { method, path: path.as_str().to_owned(), query, headers };
-                let asked = Asked { raw, peer: peer.0 };
-                response(asked.answer(&house, serves, body).await)
+                let reply = Asked { raw, peer: peer.0 }.answer(&house, serves, Some(body)).await;
+                let bare = match reply.body {
+                    Content::Whole(bytes) => warp::reply::Response::new(bytes.into()),
+                    Content::Pieces(pieces) => warp::reply::stream(pieces).into_response(),
+                };
+                dressed(bare, reply.status, reply.headers)
             }
         })
 }
@@ -68,10 +98,11 @@ struct Asked {
 }
 
 impl Asked {
-    async fn answer<S, B>(self, house: &House, serves: Serves, body: S) -> Reply
+    async fn answer<S, B, E>(self, house: &House, serves: Serves, body: Option<S>) -> Reply
     where
-        S: Stream<Item = Result<B, warp::Error>> + Send + Sync + 'static,
+        S: Stream<Item = Result<B, E>> + Send + Sync + 'static,
         B: Buf,
+        E: ToString,
     {
         let now = Instant::now();
         let (head, bad) = Head::of(self.raw, self.peer, now + house.limits.request);
@@ -79,39 +110,42 @@ impl Asked {
         if let Some(malformed) = bad {
             return language.trouble(&head, &Trouble::Malformed(malformed));
         }
-        let segments: Vec<&str> = head.path.iter().map(String::as_str).collect();
-        if let ["livez" | "readyz" | "healthz", ..] = segments.as_slice() {
+        let first = head.path.first().map_or("", String::as_str);
+        if let "livez" | "readyz" | "healthz" = first {
             return health::answer(house, &head).await;
         }
-        match (serves, segments.as_slice()) {
-            (Serves::Metrics, ["metrics"]) => metrics_endpoint::open(house, &head).await,
-            (Serves::Metrics, _) => language.trouble(&head, &Trouble::Malformed(Malformed::UnknownPath)),
-            (Serves::Api, ["metrics"]) => metrics_endpoint::with_right(house, &head).await,
-            (Serves::Api, _) => {
-                let pieces = body.map(|piece| {
-                    let whole = |mut piece: B| -> Bytes { piece.copy_to_bytes(piece.remaining()) };
-                    piece.map(whole).map_err(|error| error.to_string())
+        let metrics = first == "metrics" && head.path.len() == 1;
+        match (serves, metrics) {
+            (Serves::Metrics, true) => metrics_endpoint::open(house, &head).await,
+            (Serves::Metrics, false) => language.trouble(&head, &Trouble::Malformed(Malformed::UnknownPath)),
+            (Serves::Api, true) => metrics_endpoint::with_right(house, &head).await,
+            (Serves::Api, false) => {
+                let pieces = body.map(|body| {
+                    body.map(|piece| {
+                        let whole = |mut piece: B| -> Bytes { piece.copy_to_bytes(piece.remaining()) };
+                        piece.map(whole).map_err(|error| error.to_string())
+                    })
                 });
-                let body = Body::new(pieces, now + house.limits.body);
+                let deadline = now + house.limits.body;
+                let body = pieces.map_or_else(Body::empty, |pieces| Body::new(pieces, deadline));
                 language.serve(house.context.clone(), Request { head, body }).await
             }
         }
     }
 }
 
-fn response(reply: Reply) -> Response {
-    let mut response = match reply.body {
-        Content::Whole(bytes) => warp::reply::Response::new(bytes.into()),
-        Content::Pieces(pieces) => {
-            use warp::Reply as _;
-            warp::reply::stream(pieces).into_response()
-        }
-    };
-    *response.status_mut() = reply.status;
-    for (name, value) in reply.headers {
-        response.headers_mut().append(name, value);
+/// A response with its status and headers.
+fn dressed<B>(
+    mut bare: hyper::Response<B>,
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+) -> hyper::Response<B> {
+    *bare.status_mut() = status;
+    bare.headers_mut().reserve(headers.len());
+    for (name, value) in headers {
+        bare.headers_mut().append(name, value);
     }
-    response
+    bare
 }
 
 /// Keeps the compiler's word that the door cannot fail.

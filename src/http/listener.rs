@@ -6,6 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::metrics::{counter, gauge};
+use futures_util::future::Either;
+use http_body_util::BodyExt as _;
+use hyper::Version;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,8 +21,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_service::Service as _;
 
 use super::connection::{Idle, Watched};
-use super::door::{Never, Peer, door};
+use super::door::{Never, Peer, door, is_ours, ours};
 use super::limits::{Guests, Limits};
+use super::outgoing::{Broken, Outgoing};
 use super::tls::Tls;
 use super::{House, Serves};
 use crate::metrics;
@@ -151,8 +157,8 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
+        // The connection's idle watch is that timer: see [`Idle`].
+        .header_read_timeout(None)
         .max_headers(limits.headers)
         .max_buf_size(limits.head_bytes.max(8192));
     builder
@@ -171,16 +177,27 @@ where
 {
     let Accepting { house, serves, mut stopping, .. } = accepting;
     let idle = Arc::new(Idle::new());
-    let service = warp::service(door(house, serves));
-    let requests = idle.clone();
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        let (mut service, requests) = (service.clone(), requests.clone());
+    let (filters, requests) = (warp::service(door(Arc::clone(&house), serves)), Arc::clone(&idle));
+    let head = limits.head;
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        // On HTTP/1 the wait for a head counts into that head's time; streams of HTTP/2 come and go.
+        let patience = if request.version() == Version::HTTP_2 { head * IDLE_FACTOR } else { head };
+        let running = requests.begin(patience);
+        let way = if is_ours(request.uri().path()) {
+            Either::Left(Arc::clone(&house))
+        } else {
+            request.extensions_mut().insert(Peer(peer));
+            Either::Right(filters.clone())
+        };
         async move {
-            requests.begin();
-            let _running = Running(requests);
-            let response: Result<_, Never> = service.call(request).await;
-            response
+            let response = match way {
+                Either::Left(house) => ours(&house, serves, peer, request).await,
+                // Boxed: the rare way must not make the future of the usual one larger.
+                Either::Right(mut filters) => Box::pin(async move { filters.call(request).await })
+                    .await?
+                    .map(|body| Outgoing::filtered(body.map_err(Broken::from).boxed_unsync())),
+            };
+            Ok::<_, Never>(response.map(|body| body.of(running)))
         }
     });
     let protocol = protocol(limits);
@@ -188,8 +205,10 @@ where
     tokio::pin!(connection);
     let old = sleep_until(Instant::now() + limits.age);
     tokio::pin!(old);
-    let unused = idle.too_long(limits.head, limits.head * IDLE_FACTOR);
+    let unused = idle.too_long(limits.head);
     tokio::pin!(unused);
+    let told = told(&mut stopping);
+    tokio::pin!(told);
     let mut asked_to_end = false;
     loop {
         tokio::select! {
@@ -200,20 +219,11 @@ where
                 return;
             }
             () = &mut old, if !asked_to_end => asked_to_end = true,
-            () = told(&mut stopping), if !asked_to_end => asked_to_end = true,
+            () = &mut told, if !asked_to_end => asked_to_end = true,
             () = &mut unused => return,
         }
         if asked_to_end {
             connection.as_mut().graceful_shutdown();
         }
-    }
-}
-
-/// Tells a connection's idle watch that a request ended, also when it was dropped.
-struct Running(Arc<Idle>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.end();
     }
 }

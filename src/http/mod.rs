@@ -8,13 +8,16 @@ pub mod health;
 pub mod limits;
 pub mod listener;
 pub mod metrics_endpoint;
+mod outgoing;
 pub mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ::metrics::{Gauge, gauge};
+
 use crate::dialect::Context;
-use crate::metrics::Recorder;
+use crate::metrics::{self, Recorder};
 use health::Health;
 use limits::Limits;
 
@@ -37,6 +40,8 @@ pub struct House {
     pub recorder: Option<Recorder>,
     /// What bounds a client.
     pub limits: Limits,
+    /// Requests being answered, held because it is counted twice a request.
+    in_flight: Gauge,
     leaving: AtomicBool,
 }
 
@@ -45,7 +50,8 @@ impl House {
     #[must_use]
     pub fn new(context: Arc<Context>, recorder: Option<Recorder>, limits: Limits) -> Arc<House> {
         let health = Health::new(context.replica.clone());
-        Arc::new(House { context, health, recorder, limits, leaving: AtomicBool::new(false) })
+        let in_flight = gauge!(metrics::HTTP_IN_FLIGHT);
+        Arc::new(House { context, health, recorder, limits, in_flight, leaving: AtomicBool::new(false) })
     }
 
     /// Makes readiness false, so that load balancers look elsewhere; call it some time before the listeners stop.
