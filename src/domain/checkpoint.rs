@@ -19,6 +19,7 @@ use super::seat::state::{Reservation, Seats, Tally};
 use super::seat::types::SeatType;
 use super::seat::{Place, Session};
 use super::slave::Slave;
+use super::slaves::Slaves;
 use super::state::{Answered, State};
 use super::time::{Day, Moment};
 use super::user::Token;
@@ -147,7 +148,7 @@ fn pieces<I: Iterator>(
 /// The state without its large collections, and without what follows from them.
 fn frame(state: &State) -> State {
     State {
-        slaves: Map::new(),
+        slaves: Slaves::new(),
         pool_users: Set::new(),
         orphans: Set::new(),
         gauged: Set::new(),

@@ -33,6 +33,7 @@ pub mod seat;
 mod sequence;
 pub mod settings;
 pub mod slave;
+pub mod slaves;
 pub mod stack;
 pub mod state;
 pub mod term;

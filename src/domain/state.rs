@@ -14,7 +14,8 @@ use super::policy::{Choice, Policy};
 use super::pool::{Pool, PoolPast, PoolUid};
 use super::seat::state::Seats;
 use super::settings::Settings;
-use super::slave::{Placement, Slave};
+use super::slave::Placement;
+use super::slaves::Slaves;
 use super::stack::Stack;
 use super::time::{Calendar, Day, Moment};
 use super::trust::TrustedKey;
@@ -97,7 +98,7 @@ pub struct State {
     pub catch_all: Map<Name, Name>,
 
     /// Slaves by GUID.
-    pub slaves: Map<SlaveId, Arc<Slave>>,
+    pub slaves: Slaves,
     /// Who used which pool (`None`: no pool) on its last day of use; may hold leftovers of earlier days.
     pub pool_users: Set<(Option<PoolUid>, SlaveId)>,
     /// Slaves whose last report was counted in no pool.

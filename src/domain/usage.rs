@@ -317,7 +317,7 @@ pub(super) fn judged(state: &mut State, event: &ReportJudged) {
 }
 
 impl Slave {
-    fn new(id: &SlaveId, now: Moment) -> Slave {
+    pub(super) fn new(id: &SlaveId, now: Moment) -> Slave {
         Slave {
             id: id.clone(),
             label: id.clone(),

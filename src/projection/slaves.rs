@@ -1,5 +1,6 @@
 //! Slaves: what they use, where they are, what they may do.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::domain::name::Name;
@@ -64,11 +65,9 @@ pub struct SlaveView<'a> {
 }
 
 /// All slaves, by GUID, from after `after` on.
-pub fn slaves<'a>(state: &'a State, after: Option<&str>) -> impl Iterator<Item = SlaveView<'a>> {
-    let after: Name = after.unwrap_or_default().into();
-    let skip = after.clone();
-    let later = state.slaves.range(after..).filter(move |(id, _)| **id != skip);
-    later.map(|(_, slave)| view(state, slave))
+pub fn slaves<'a>(state: &'a State, after: Option<&str>) -> impl Iterator<Item = SlaveView<'a>> + use<'a> {
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    state.slaves.range(from, Bound::Unbounded).map(|slave| view(state, slave))
 }
 
 /// One slave, named in any case.

@@ -1,6 +1,7 @@
 //! The rows of each collection: walked in the order that the state keeps them, made into entries one by one, so that a
 //! list of a million slaves never stands in memory whole.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::content;
@@ -118,8 +119,9 @@ impl<'a> Desk<'a> {
             Kind::Pools => Box::new(state.pools.values().map(Row::Pool)),
             Kind::Slaves => {
                 let own = (!state.slaves.contains_key(&self.master)).then_some(Row::Slave(None));
-                let before = state.slaves.range(..self.master.clone()).map(|(_, slave)| Row::Slave(Some(slave)));
-                let after = state.slaves.range(self.master.clone()..).map(|(_, slave)| Row::Slave(Some(slave)));
+                let from = |from, to| state.slaves.range(from, to).map(|slave| Row::Slave(Some(slave)));
+                let before = from(Bound::Unbounded, Bound::Excluded(&*self.master));
+                let after = from(Bound::Included(&*self.master), Bound::Unbounded);
                 Box::new(before.chain(own).chain(after))
             }
             Kind::Stacks => Box::new(state.stacks.values().map(Row::Stack)),
