@@ -2,9 +2,10 @@
 //!
 //! A warning belongs to the slave: it stays with it when the slave moves or another group becomes active.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-use super::name::{Name, Set};
+use super::name::Name;
 use super::pool::PoolUid;
 use super::slave::{Placement, Slave};
 use super::stack::Stack;
@@ -13,7 +14,8 @@ use super::time::Day;
 use super::{placement, pool};
 
 /// Features that a violation switches off: all that searches (dialect note, part 7); indexing goes on.
-pub const SEARCH_FEATURES: [&str; 5] = ["LocalSearch", "DistSearch", "RcvSearch", "ScheduledSearch", "Alerting"];
+pub static SEARCH_FEATURES: LazyLock<[Name; 5]> =
+    LazyLock::new(|| ["LocalSearch", "DistSearch", "RcvSearch", "ScheduledSearch", "Alerting"].map(Name::from));
 
 /// Whether a feature works for a slave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,23 +110,17 @@ pub fn features(state: &State, slave: &Slave) -> Vec<(Name, FeatureStatus)> {
 /// The features of whoever is in violation, or is not.
 #[must_use]
 pub fn features_when(state: &State, violating: bool) -> Vec<(Name, FeatureStatus)> {
-    let enabled: Set<Name> = placement::active_stacks(state)
-        .iter()
-        .filter_map(|stack| state.stacks.get(stack))
-        .flat_map(|stack| stack.features.iter().cloned())
-        .collect();
-    let known = state.stacks.values().flat_map(|stack| stack.features.iter().cloned());
-    let known: Set<Name> = known.chain(SEARCH_FEATURES.into_iter().map(Name::from)).collect();
-    let status = |feature: &Name| {
-        if !enabled.contains(feature) {
-            FeatureStatus::DisabledDueToLicense
-        } else if violating && SEARCH_FEATURES.contains(&&**feature) {
-            FeatureStatus::DisabledDueToViolation
-        } else {
-            FeatureStatus::Enabled
-        }
+    let mut known: BTreeMap<&Name, bool> = SEARCH_FEATURES.iter().map(|feature| (feature, false)).collect();
+    for stack in state.stacks.values() {
+        let active = stack.group == state.active_group;
+        stack.features.iter().for_each(|feature| *known.entry(feature).or_default() |= active);
+    }
+    let status = |feature: &Name, enabled: bool| match enabled {
+        false => FeatureStatus::DisabledDueToLicense,
+        true if violating && SEARCH_FEATURES.contains(feature) => FeatureStatus::DisabledDueToViolation,
+        true => FeatureStatus::Enabled,
     };
-    known.iter().map(|feature| (feature.clone(), status(feature))).collect()
+    known.into_iter().map(|(feature, enabled)| (feature.clone(), status(feature, enabled))).collect()
 }
 
 /// Of the slaves that are in a pool by their last report: how many there are, the most warnings that one of them has,

@@ -101,7 +101,7 @@ fn view<'a>(state: &'a State, slave: &'a Arc<Slave>) -> SlaveView<'a> {
         pools: places.pools,
         status,
         in_violation,
-        features: warning::features(state, slave),
+        features: warning::features_when(state, in_violation),
     }
 }
 

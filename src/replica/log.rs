@@ -33,7 +33,7 @@ use openraft::alias::{EntryOf, LogIdOf, VoteOf};
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 
 use self::check::Carried;
-use self::shared::{COMMITTED, PURGED, Shared, VALUE_FORMAT, VOTE};
+use self::shared::{PURGED, Shared, VALUE_FORMAT, VOTE};
 use self::sync::{Done, Job, Syncer, What};
 use super::types::TypeConfig;
 use crate::codec;
@@ -134,8 +134,7 @@ impl LogStore {
     }
 
     fn write(&self, batch: LogBatch) -> io::Result<()> {
-        self.shared.refuse_after_failure()?;
-        self.shared.db.write(batch).map_err(|error| self.shared.fail(&error).into())
+        Ok(self.shared.write(batch)?)
     }
 }
 
@@ -172,10 +171,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
-        let mut batch = LogBatch::default();
-        batch.put_meta(COMMITTED, &codec::encode(VALUE_FORMAT, &committed));
-        self.write(batch)?;
-        self.shared.view_mut().committed = committed;
+        // It goes into the database with the next entries, or at the end. A node that dies before that begins one round
+        // earlier, and hears from its leader how far it is; a write of its own would cost every round as much as an append.
+        let mut view = self.shared.view_mut();
+        view.committed_unsaved |= view.committed != committed;
+        view.committed = committed;
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! What the store, its readers and its sync thread share: the database, and what is known of it without reading.
 
 use std::io;
+use std::mem;
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::cache::Cache;
 use super::{Entry, LogId, LogStats, Vote};
 use crate::codec::{self, Malformed};
-use crate::store::{LogDb, StoreError};
+use crate::store::{LogBatch, LogDb, StoreError};
 
 /// Format of an entry in the database.
 pub(super) const ENTRY_FORMAT: u8 = 1;
@@ -24,6 +25,8 @@ pub(super) const PURGED: &str = "purged";
 pub(super) struct View {
     pub(super) vote: Option<Vote>,
     pub(super) committed: Option<LogId>,
+    /// Whether the database has an older one.
+    pub(super) committed_unsaved: bool,
     pub(super) purged: Option<LogId>,
     /// Where the entries begin: behind what is purged, or with the first one that was ever appended.
     pub(super) first: u64,
@@ -60,6 +63,19 @@ impl Shared {
 
     pub(super) fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
         self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a batch, and with it the last entry known to be committed if the database has an older one.
+    pub(super) fn write(&self, mut batch: LogBatch) -> Result<(), StoreError> {
+        self.refuse_after_failure()?;
+        let committed = {
+            let mut view = self.view_mut();
+            mem::take(&mut view.committed_unsaved).then_some(view.committed)
+        };
+        if let Some(committed) = committed {
+            batch.put_meta(COMMITTED, &codec::encode(VALUE_FORMAT, &committed));
+        }
+        self.db.write(batch).map_err(|error| self.fail(&error))
     }
 
     pub(super) fn acknowledged(&self) -> Option<LogId> {

@@ -21,7 +21,7 @@ use super::check::{Carried, Pledge};
 use super::shared::Shared;
 use super::{LogId, SyncObserver, Vote};
 use crate::replica::types::TypeConfig;
-use crate::store::{Promise, StoreError};
+use crate::store::{LogBatch, Promise, StoreError};
 
 /// What the promise carries at most: as much as one block holds besides the rest of it.
 pub(super) const CARRIED_BYTES: usize = Promise::PAYLOAD_BYTES - 512;
@@ -205,6 +205,10 @@ impl Worker {
 
     /// At the end: the log holds everything by itself.
     fn settle(&mut self) {
+        let unsaved = self.shared.view().committed_unsaved;
+        if unsaved && let Err(error) = self.shared.write(LogBatch::default()) {
+            tracing::warn!(%error, "what is committed was not written at the end; the leader will say it");
+        }
         if self.pledge.carried.is_empty() || self.shared.refuse_after_failure().is_err() {
             return;
         }
