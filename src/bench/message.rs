@@ -73,18 +73,27 @@ impl Work {
 
 /// A slave's GUID, which is also its key in etcd. It differs from others from its first digit on, as real ones do.
 pub(super) fn guid(run: u32, slave: u64) -> String {
+    let mut text = String::new();
+    write_guid(&mut text, run, slave);
+    text
+}
+
+/// The same into a text that there is.
+pub(super) fn write_guid(text: &mut String, run: u32, slave: u64) {
     let mixed = slave.wrapping_add(u64::from(run) << 40).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    format!("{:08X}-{:04X}-4000-8000-{slave:012X}", mixed >> 32, run & 0xFFFF)
+    write!(text, "{:08X}-{:04X}-4000-8000-{slave:012X}", mixed >> 32, run & 0xFFFF)
+        .expect("writing to a string cannot fail");
 }
 
 /// One usage report as JSON.
 pub(super) fn report(text: &mut String, run: u32, slave: u64, sequence: u64) {
     let (host, source) = (slave % 200, slave % 50);
+    text.push_str("{\"slave\":\"");
+    write_guid(text, run, slave);
     write!(
         text,
-        "{{\"slave\":\"{}\",\"sequence\":{sequence},\"rows\":[{{\"bytes\":{REPORT_BYTES},\"sourcetype\":\"access_combined\",\
-         \"host\":\"web-{host:03}\",\"source\":\"/var/log/nginx/access-{source:02}.log\",\"index\":\"main\"}}]}}",
-        guid(run, slave)
+        "\",\"sequence\":{sequence},\"rows\":[{{\"bytes\":{REPORT_BYTES},\"sourcetype\":\"access_combined\",\
+         \"host\":\"web-{host:03}\",\"source\":\"/var/log/nginx/access-{source:02}.log\",\"index\":\"main\"}}]}}"
     )
     .expect("writing to a string cannot fail");
 }

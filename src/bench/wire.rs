@@ -13,6 +13,9 @@ use super::{BenchError, Plan};
 /// Longest answer that is taken.
 const ANSWER_BYTES: usize = 16 << 20;
 
+/// The header that says how long a body is.
+const LENGTH: &[u8] = b"content-length:";
+
 trait Channel: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Channel for T {}
 
@@ -66,11 +69,13 @@ impl Connection {
                 while self.buffer.len() < head + length {
                     self.more().await?;
                 }
-                self.body.extend_from_slice(&self.buffer[head..head + length]);
+                Ok((status, &self.buffer[head..head + length]))
             }
-            None => self.chunks(head).await?,
+            None => {
+                self.chunks(head).await?;
+                Ok((status, &self.body))
+            }
         }
-        Ok((status, &self.body))
     }
 
     async fn more(&mut self) -> std::io::Result<()> {
@@ -109,20 +114,21 @@ impl Connection {
 
 /// Where `wanted` begins.
 pub(super) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
+    memchr::memmem::find(text, wanted)
 }
 
 /// The status, and the body's length; no length means chunks.
 fn head_of(head: &[u8]) -> std::io::Result<(u16, Option<usize>)> {
     let bad = || std::io::Error::other("the answer is no HTTP/1.1");
-    let text = std::str::from_utf8(head).map_err(|_not_text| bad())?;
-    let status = text.get(9..12).and_then(|status| status.parse().ok()).ok_or_else(bad)?;
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.trim().parse::<usize>().ok();
+    let status = head.get(9..12).and_then(number).and_then(|status| u16::try_from(status).ok()).ok_or_else(bad)?;
     let mut length = if status == 204 { Some(0) } else { None };
-    for line in text.split("\r\n").skip(1) {
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
+    for end in memchr::memchr_iter(b'\n', head) {
+        if let Some((name, rest)) = head[end + 1..].split_at_checked(LENGTH.len())
+            && name.eq_ignore_ascii_case(LENGTH)
         {
-            length = Some(value.trim().parse().map_err(|_no_number| bad())?);
+            let value = rest.split(|byte| *byte == b'\r').next();
+            length = Some(value.and_then(number).ok_or_else(bad)?);
         }
     }
     Ok((status, length))

@@ -1,11 +1,13 @@
 //! One connection at work, and what it saw.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::message::{FILL, REPORT_BYTES};
 use super::native::Caller;
-use super::wire::{Connection, authority, find};
+use super::wire::{Connection, authority};
 use super::{BenchError, Histogram, Plan, Work, message, native};
 
 /// How much of an odd answer is kept.
@@ -50,13 +52,8 @@ impl Tally {
 }
 
 /// How many reports an answer says were accepted.
-fn count(mut body: &[u8]) -> u64 {
-    let mut found = 0;
-    while let Some(at) = find(body, ACCEPTED) {
-        found += 1;
-        body = &body[at + ACCEPTED.len()..];
-    }
-    found
+fn count(body: &[u8]) -> u64 {
+    memchr::memmem::find_iter(body, ACCEPTED).count() as u64
 }
 
 enum Channel {
@@ -78,6 +75,7 @@ pub(super) struct Worker {
     random: u64,
     turn: u64,
     body: String,
+    line: String,
     request: Vec<u8>,
     tally: Tally,
 }
@@ -100,6 +98,7 @@ impl Worker {
             random: 0x9E37_79B9_7F4A_7C15 ^ (number + 1),
             turn: 0,
             body: String::new(),
+            line: String::new(),
             request: Vec::new(),
             tally: Tally::default(),
             plan,
@@ -193,7 +192,9 @@ impl Worker {
         self.request.clear();
         let mut body = std::mem::take(&mut self.body);
         body.clear();
-        let mut name = String::new();
+        let mut head = std::mem::take(&mut self.line);
+        head.clear();
+        head.push_str(&self.head);
         match work {
             Work::Report => {
                 let (slave, sequence) = self.next();
@@ -201,11 +202,11 @@ impl Worker {
             }
             Work::Batch => message::reports(&mut body, run, work.writes(), || self.next()),
             Work::Edit => {
-                name = self.number.to_string();
+                write!(head, "{}", self.number).expect("writing to a string cannot fail");
                 message::edit(&mut body, self.turn);
             }
-            Work::Read => name = message::guid(run, self.next().0),
             Work::Seat => body.push_str(message::CHECKOUT),
+            Work::Read => message::write_guid(&mut head, run, self.next().0),
             Work::Put => {
                 let (slave, sequence) = self.next();
                 message::put(&mut body, run, slave, sequence);
@@ -214,14 +215,14 @@ impl Worker {
             Work::NativePut | Work::NativeRange => {
                 let (slave, sequence) = self.next();
                 self.request = native::message(work, run, slave, sequence);
-                self.body = body;
+                (self.body, self.line) = (body, head);
                 return;
             }
         }
-        let head = format!("{}{name}{}{}\r\n\r\n", self.head, self.tail, body.len());
+        write!(head, "{}{}\r\n\r\n", self.tail, body.len()).expect("writing to a string cannot fail");
         self.request.extend_from_slice(head.as_bytes());
         self.request.extend_from_slice(body.as_bytes());
-        self.body = body;
+        (self.body, self.line) = (body, head);
     }
 }
 
@@ -254,14 +255,17 @@ async fn open(plan: &Plan) -> Result<Channel, BenchError> {
     }
 }
 
-async fn exchange(channel: &mut Channel, request: &[u8]) -> Result<(u16, Vec<u8>), BenchError> {
+async fn exchange<'a>(channel: &'a mut Channel, request: &[u8]) -> Result<(u16, Cow<'a, [u8]>), BenchError> {
     match channel {
         Channel::Http(connection) => {
             let answer = connection.exchange(request).await;
             let (status, body) = answer.map_err(|error| BenchError::because("a connection broke", error))?;
-            Ok((status, body.to_vec()))
+            Ok((status, Cow::Borrowed(body)))
         }
-        Channel::Native(caller) => caller.call(request.to_vec()).await,
+        Channel::Native(caller) => {
+            let (status, body) = caller.call(request.to_vec()).await?;
+            Ok((status, Cow::Owned(body)))
+        }
     }
 }
 
