@@ -138,20 +138,21 @@ impl Idle {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_connection_ends_when_nothing_was_asked_for_too_long() {
-        let (idle, second) = (Arc::new(Idle::new()), Duration::from_secs(1));
-        let begun = Instant::now();
-        idle.too_long(10 * second).await;
-        assert_eq!(begun.elapsed().as_secs(), 10);
-        let running = idle.begin(2 * second);
-        let busy = tokio::time::timeout(60 * second, idle.too_long(10 * second)).await;
-        assert!(busy.is_err(), "a connection with a request under way is not idle");
-        drop(running);
-        let ended = Instant::now();
-        idle.too_long(10 * second).await;
-        assert_eq!(ended.elapsed().as_secs(), 2);
+        let (idle, hour) = (Arc::new(Idle::new()), Duration::from_secs(3_600));
+        assert!(idle.too_long(hour).now_or_never().is_none(), "the first request may still come");
+        assert!(idle.too_long(Duration::ZERO).now_or_never().is_some());
+        let (first, second) = (idle.begin(hour), idle.begin(hour));
+        drop(first);
+        assert!(idle.too_long(Duration::ZERO).now_or_never().is_none(), "a request runs");
+        drop(second);
+        assert!(idle.too_long(Duration::ZERO).now_or_never().is_none(), "the next one may still come");
+        drop(idle.begin(Duration::ZERO));
+        assert!(idle.too_long(hour).now_or_never().is_some());
     }
 }
