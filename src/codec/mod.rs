@@ -46,15 +46,27 @@ pub enum Malformed {
 /// Never: encoding plain data into memory cannot fail.
 #[must_use]
 pub fn encode<T: Serialize>(format: u8, value: &T) -> Vec<u8> {
+    with_encoded(format, value, <[u8]>::to_vec)
+}
+
+/// What `with` makes of `value` behind its format number; `with` encodes nothing itself.
+///
+/// # Panics
+/// Never: encoding plain data into memory cannot fail.
+pub fn with_encoded<T: Serialize, R>(format: u8, value: &T, with: impl FnOnce(&[u8]) -> R) -> R {
     thread_local! {
-        // A value's length is known only once it is encoded: it grows here, and leaves in exactly the room that it takes.
+        // A value's length is known only once it is encoded: it grows here, in room that is kept.
         static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.clear();
         scratch.push(format);
         bincode::serde::encode_into_std_write(value, scratch, config::standard()).expect("plain data always encodes");
-        if scratch.capacity() > SCRATCH_BYTES { std::mem::take(scratch) } else { scratch.as_slice().to_vec() }
+        let made = with(scratch);
+        if scratch.capacity() > SCRATCH_BYTES {
+            *scratch = Vec::new();
+        }
+        made
     })
 }
 

@@ -26,21 +26,22 @@ const HEAD: usize = 8;
 /// A GUID with its first bytes at hand; ordered like the GUID.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
-    head: [u8; HEAD],
+    head: u64,
     id: SlaveId,
 }
 
 /// A GUID that is looked for.
 struct Wanted<'a> {
-    head: [u8; HEAD],
+    head: u64,
     id: &'a str,
 }
 
-fn head(id: &str) -> [u8; HEAD] {
+/// The first bytes as one number, with zeros behind a shorter GUID: ordered like the GUIDs wherever they differ.
+fn head(id: &str) -> u64 {
     let mut head = [0; HEAD];
     let length = id.len().min(HEAD);
     head[..length].copy_from_slice(&id.as_bytes()[..length]);
-    head
+    u64::from_be_bytes(head)
 }
 
 impl Wanted<'_> {

@@ -21,6 +21,8 @@ use crate::domain::intent::Command;
 
 /// How often peers are asked how they are.
 const ASK: Duration = Duration::from_secs(1);
+/// How often this node looks whether openraft still runs; one that has ended answers nothing meanwhile.
+const HEALTH: Duration = Duration::from_millis(100);
 /// How often the leader looks whether something is due, at least; a nearer deadline is met to the millisecond.
 const LOOK: Duration = Duration::from_secs(1);
 /// After letting time pass, so long is waited for its effect before it is tried again.
@@ -56,7 +58,7 @@ pub(super) async fn follow_lead(shared: Arc<Shared>, raft: Raft) {
 /// Ends openraft when the node has failed, so that it neither votes nor acknowledges; says why openraft ended by itself.
 pub(super) async fn watch_failure(shared: Arc<Shared>, raft: Raft) {
     let mut phase = shared.phase.subscribe();
-    let mut metrics = raft.metrics();
+    let metrics = raft.metrics();
     loop {
         let running = metrics.borrow_watched().running_state.clone();
         let stopping = matches!(*phase.borrow(), Phase::Stopping);
@@ -70,9 +72,9 @@ pub(super) async fn watch_failure(shared: Arc<Shared>, raft: Raft) {
             shared.waiters.clear();
             return;
         }
-        tokio::select! {
-            changed = phase.changed() => if changed.is_err() { return },
-            changed = metrics.changed() => if changed.is_err() { sleep(LOOK).await },
+        // Not whenever openraft's numbers change: they do several times with every batch.
+        if let Ok(Err(_gone)) = timeout(HEALTH, phase.changed()).await {
+            return;
         }
     }
 }

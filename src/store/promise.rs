@@ -33,6 +33,8 @@ pub struct Promise {
     path: PathBuf,
     turn: u64,
     payload: Vec<u8>,
+    /// Room for a block, kept: fresh memory of that size costs more than what is written into it.
+    block: Vec<u8>,
 }
 
 impl Promise {
@@ -49,7 +51,7 @@ impl Promise {
             _ => StoreError::system(WHAT, path, "make", &error),
         };
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path).map_err(error)?;
-        let mut promise = Self { file, path: path.to_owned(), turn: 0, payload: Vec::new() };
+        let mut promise = Self { file, path: path.to_owned(), turn: 0, payload: Vec::new(), block: Vec::new() };
         promise.file.write_all_at(&[0; 2 * BLOCK_BYTES], 0).map_err(error)?;
         promise.write(payload)?;
         promise.write(payload)?;
@@ -73,7 +75,7 @@ impl Promise {
             let detail = "neither of its two blocks is whole".to_owned();
             return Err(StoreError::Damaged { what: WHAT, path: path.to_owned(), detail });
         };
-        Ok(Self { file, path: path.to_owned(), turn, payload: payload.to_vec() })
+        Ok(Self { file, path: path.to_owned(), turn, payload: payload.to_vec(), block: Vec::new() })
     }
 
     /// One whose every write fails.
@@ -102,26 +104,27 @@ impl Promise {
     pub fn write(&mut self, payload: &[u8]) -> Result<(), StoreError> {
         let turn = self.turn + 1;
         let error = |error: io::Error| StoreError::system(WHAT, &self.path, "write", &error);
-        let block = frame(turn, payload).map_err(error)?;
+        frame(&mut self.block, turn, payload).map_err(error)?;
         let at = if turn.is_multiple_of(2) { 0 } else { BLOCK_BYTES as u64 };
-        self.file.write_all_at(&block, at).and_then(|()| self.file.sync_data()).map_err(error)?;
+        self.file.write_all_at(&self.block, at).and_then(|()| self.file.sync_data()).map_err(error)?;
         self.turn = turn;
-        self.payload = payload.to_vec();
+        self.payload.clear();
+        self.payload.extend_from_slice(payload);
         Ok(())
     }
 }
 
-fn frame(turn: u64, payload: &[u8]) -> io::Result<Vec<u8>> {
+fn frame(block: &mut Vec<u8>, turn: u64, payload: &[u8]) -> io::Result<()> {
     let length = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= PAYLOAD_BYTES);
     let length = length.ok_or_else(|| io::Error::other(format!("{} bytes do not fit into a block", payload.len())))?;
-    let mut block = Vec::with_capacity((HEAD_BYTES + payload.len() + SUM_BYTES).next_multiple_of(PAGE_BYTES));
+    block.clear();
     block.extend_from_slice(MAGIC);
     block.extend_from_slice(&turn.to_be_bytes());
     block.extend_from_slice(&length.to_be_bytes());
     block.extend_from_slice(payload);
-    block.extend_from_slice(&crc32(&block).to_be_bytes());
+    block.extend_from_slice(&crc32(block).to_be_bytes());
     block.resize(block.len().next_multiple_of(PAGE_BYTES), 0);
-    Ok(block)
+    Ok(())
 }
 
 /// Turn and payload of a whole block.

@@ -33,6 +33,11 @@ impl Pledge {
         codec::encode(VALUE_FORMAT, self)
     }
 
+    /// What `with` makes of it as bytes.
+    pub(super) fn with_encoded<R>(&self, with: impl FnOnce(&[u8]) -> R) -> R {
+        codec::with_encoded(VALUE_FORMAT, self, with)
+    }
+
     /// How many bytes the carried entries take in it.
     pub(super) fn carried_bytes(&self) -> usize {
         self.carried.iter().map(|carried| carried.bytes.len() + ENTRY_BYTES).sum()

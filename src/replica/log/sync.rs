@@ -228,7 +228,7 @@ impl Worker {
         if pledge == self.pledge {
             return Ok(());
         }
-        self.promise.write(&pledge.encode()).map_err(|error| self.shared.fail(&error))?;
+        pledge.with_encoded(|bytes| self.promise.write(bytes)).map_err(|error| self.shared.fail(&error))?;
         self.shared.stats.syncs.fetch_add(1, Relaxed);
         self.shared.acknowledge(pledge.last);
         self.pledge = pledge;
