@@ -34,6 +34,9 @@ def arguments():
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="slaves (default: %(default)s)")
     parser.add_argument("--pools", type=int, default=9_990, help="10,000 are the most, automatic ones included (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=5.0, help="that each size is measured (default: %(default)s)")
+    parser.add_argument("--settle", type=float, default=30.0,
+                        help="seconds of reports before each measurement: what filling left to write has ended then (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--only-reports", action="store_true", help="no lists, restarts and new node: the cost of a report only")
     parser.add_argument("--svg", help="draw the picture into this file")
     options = parser.parse_args()
     options.sizes = [int(size) for size in options.sizes.split(",")]
@@ -96,7 +99,7 @@ class Scale:
         self.run += 1
         command = [self.builder.binary, "bench", work, "--url", nodes[0]["api"], "--token-file", str(self.token_file)]
         command += ["-o", "json", "--connections", "64", "--measure", f"{self.options.seconds * 1000:.0f}ms", "--fill"]
-        command += ["--slaves", str(slaves), "--run", str(self.run), "--warm-up", "2s", *more]
+        command += ["--slaves", str(slaves), "--run", str(self.run), "--warm-up", f"{self.options.settle * 1000:.0f}ms", *more]
         for node in nodes:
             command += ["--watch", str(node["pid"])]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
@@ -171,11 +174,14 @@ def verdict(found, scale, restarts):
     costs = [found[size][0] for size in found]
     spread = max(costs) / min(costs) - 1
     used = max(map(memory, scale.nodes))
-    for text, kept in (
+    said = [
         (f"a report costs {spread * 100:.0f} % more at its dearest size than at its cheapest, promised 25 %", spread <= 0.25),
-        (f"slowest restart {max(restarts):.1f} s, promised {RESTART_SECONDS:g}", max(restarts) <= RESTART_SECONDS),
         (f"memory {used / 1e6:,.0f} MB, promised {MEMORY_BYTES / 1e6:,.0f}", used <= MEMORY_BYTES),
-    ):
+    ]
+    if restarts:
+        slowest = max(restarts)
+        said.append((f"slowest restart {slowest:.1f} s, promised {RESTART_SECONDS:g}", slowest <= RESTART_SECONDS))
+    for text, kept in said:
         scale.lines.append(f"{text}: {'kept' if kept else 'MISSED'}")
 
 
@@ -187,9 +193,11 @@ def main():
         scale.up()
         scale.make_pools()
         found = scale.grow()
-        scale.lists()
-        restarts = [scale.restart(signal.SIGTERM, "a clean stop"), scale.restart(signal.SIGKILL, "kill -9")]
-        scale.new_node()
+        restarts = []
+        if not options.only_reports:
+            scale.lists()
+            restarts = [scale.restart(signal.SIGTERM, "a clean stop"), scale.restart(signal.SIGKILL, "kill -9")]
+            scale.new_node()
         verdict(found, scale, restarts)
         if options.svg:
             draw(found, options.svg)
