@@ -188,6 +188,8 @@ def outcome(mutant, tree, target):
             if done.returncode != 0:
                 return f"it does not build: {done.stderr.strip().splitlines()[-1]}"
         return "NOT FOUND"
+    except subprocess.TimeoutExpired:
+        return f"its tests did not end within {TEST_SECONDS} s"
     finally:
         path.write_text(text, encoding="utf-8")
 
