@@ -29,6 +29,8 @@ pub(super) enum Kin {
     CopyOf(FileId),
     /// It took the place of one that is gone, and holds what is counted up to this offset.
     Continues(u64),
+    /// The known one was cut off or moved since it was looked at: the next round can tell.
+    Unclear,
 }
 
 /// The files of the book by directory; none when nobody asks.
@@ -114,11 +116,20 @@ pub(super) fn kin(
         let Some(original) = draft.known(id) else { continue };
         let named_after = is_named_after(name(&found.path), name(original.origin()));
         if draft.present.contains(&id) {
-            if named_after
-                && let Some(live) = held.reader(id, original.path())?
-                && file::is_prefix(file, &live)?
+            if !named_after {
+                continue;
+            }
+            let live = held.reader(id, original.path())?;
+            if let Some(live) = &live
+                && file::is_prefix(file, live)?
             {
                 return Ok(Some(Kin::CopyOf(id)));
+            }
+            if original.mark.begins_with(file, file.metadata()?.len())? {
+                let unchanged = live.map_or(Ok(false), |live| original.mark.is_of(&live))?;
+                if !unchanged {
+                    return Ok(Some(Kin::Unclear));
+                }
             }
         } else if named_after || name(&found.path) == name(original.origin()) {
             // one that is there says more: what is gone may have been an earlier copy of it
@@ -133,7 +144,43 @@ pub(super) fn kin(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::agent::file::{Seen, Stamp, look};
+
+    /// What a new file is, when the known one beside it changes after the round looked at it.
+    fn kin_after(change: impl Fn(&Path)) -> Option<Kin> {
+        let folder = tempfile::tempdir().expect("a directory");
+        let (live, copy) = (folder.path().join("app.log"), folder.path().join("app.log.1"));
+        fs::write(&live, "a line of a log\n".repeat(200)).expect("written");
+        let file = file::open(&live).expect("readable");
+        let Seen::Grown(mark) = look(&file, None).expect("read") else { panic!("it does not change") };
+        let id = FileId::of(&file.metadata().expect("is there"));
+        let mut book = Book::new("slave".into(), "epoch".into(), false);
+        book.files.insert(id, Tracked::new(&live, mark));
+        fs::copy(&live, &copy).expect("copied");
+        change(&live);
+        let file = file::open(&copy).expect("readable");
+        let about = file.metadata().expect("is there");
+        let found = Found { id: FileId::of(&about), path: copy, stamp: Stamp::of(&about), watch: 0 };
+        let draft = Draft::new(&book, 0, u64::MAX, BTreeSet::from([id, found.id]));
+        kin(&draft, &Held::default(), &found, &file, &by_directory(&book, false)).expect("compared")
+    }
+
+    #[test]
+    fn a_copy_whose_original_is_cut_off_meanwhile_waits_for_the_next_round() {
+        let copy_of = |kin| matches!(kin, Some(Kin::CopyOf(_)));
+        assert!(copy_of(kin_after(|_| {})));
+        let append = |live: &Path| {
+            let log = fs::read_to_string(live).expect("read");
+            fs::write(live, log + "one more").expect("written");
+        };
+        assert!(copy_of(kin_after(append)));
+        assert_eq!(kin_after(|live| fs::write(live, "").expect("cut")), Some(Kin::Unclear));
+        assert_eq!(kin_after(|live| fs::write(live, "anew\n".repeat(2_000)).expect("written")), Some(Kin::Unclear));
+        assert_eq!(kin_after(|live| fs::remove_file(live).expect("moved away")), Some(Kin::Unclear));
+    }
 
     #[test]
     fn a_copy_is_named_after_its_original() {

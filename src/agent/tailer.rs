@@ -253,12 +253,16 @@ impl Tailer {
         }
         let counted = match draft.still(of) {
             Some(original) if draft.present.contains(&of) => {
-                let Some(original) = self.held.reader(of, original.path())? else { return Ok(()) };
-                if is_prefix(&file, &original)? {
+                let Some(live) = self.held.reader(of, original.path())? else { return Ok(()) };
+                if is_prefix(&file, &live)? {
                     let mut tracked = before;
                     tracked.mark = mark;
                     tracked.seen_at(&found.path);
                     draft.put(found.id, tracked);
+                    return Ok(());
+                }
+                // cut off since it was looked at: the next round takes what is only in the copy
+                if !original.mark.is_of(&live)? {
                     return Ok(());
                 }
                 // it only began like the other one
@@ -287,6 +291,9 @@ impl Tailer {
         let skipped = begins && (draft.book.after_loss || watch.existing == Existing::Skip);
         // what was there before the agent is no copy that it could have missed
         let kin = if begins { None } else { copies::kin(draft, &self.held, found, &file, originals)? };
+        if kin == Some(Kin::Unclear) {
+            return Ok(());
+        }
         let Seen::Grown(mark) = self.look(found.id, file, None)? else { return Ok(()) };
         let mut tracked = Tracked::new(&found.path, mark);
         let counted = match kin {
@@ -296,7 +303,7 @@ impl Tailer {
                 mark.offset
             }
             Some(Kin::Continues(offset)) => offset,
-            None => 0,
+            Some(Kin::Unclear) | None => 0,
         };
         if kin.is_none() {
             copies::add(originals, found.id, &tracked);
