@@ -190,6 +190,11 @@ impl Tailer {
         let watched = self.watches.iter().any(|watch| watch.covers(before.origin()));
         if let Some(path) = listings.find(before.path(), id).filter(|_| watched) {
             draft.present.insert(id);
+            if let Some(watch) = self.watches.iter().position(|watch| watch.covers(&path)) {
+                // renamed while the walk read its directory, which showed neither name
+                let stamp = Stamp::of(&fs::symlink_metadata(&path)?);
+                return self.follow(draft, &Found { id, path, stamp, watch }).map(drop);
+            }
             return self.follow_moved(draft, id, &before, &path);
         }
         let Some(file) = self.held.get(id).filter(|_| watched) else {
