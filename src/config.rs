@@ -98,6 +98,10 @@ pub struct Settings {
     /// Most API connections at once from one address [default: 1024]
     #[arg(long, env = "QUARTERMASTER_CONNECTIONS_PER_ADDRESS", value_name = "N")]
     pub connections_per_address: Option<usize>,
+    /// Threads that answer requests; 0: the replica's own answers what is quick, and one thread the rest [default: 0 on
+    /// one or two cores, else one fewer than there are cores, 8 at most]
+    #[arg(long, env = "QUARTERMASTER_REQUEST_THREADS", value_name = "N")]
+    pub request_threads: Option<usize>,
     /// How long a request may wait for the cluster, in milliseconds [default: 5000]
     #[arg(long, env = "QUARTERMASTER_REQUEST_TIMEOUT_MS", value_name = "MS")]
     pub request_timeout_ms: Option<u64>,
@@ -149,6 +153,8 @@ pub struct NodeConfig {
     pub connections: usize,
     /// Most API connections at once from one address.
     pub connections_per_address: usize,
+    /// Threads that answer requests; 0: the replica's own; `None`: as the machine's cores say.
+    pub request_threads: Option<usize>,
     /// How long a request may wait for the cluster.
     pub request_timeout: Duration,
     /// How often the leader shows that it lives.
@@ -213,6 +219,7 @@ impl Settings {
             license_folder: self.license_folder.or(under.license_folder),
             connections: self.connections.or(under.connections),
             connections_per_address: self.connections_per_address.or(under.connections_per_address),
+            request_threads: self.request_threads.or(under.request_threads),
             request_timeout_ms: self.request_timeout_ms.or(under.request_timeout_ms),
             heartbeat_ms: self.heartbeat_ms.or(under.heartbeat_ms),
             election_min_ms: self.election_min_ms.or(under.election_min_ms),
@@ -246,6 +253,7 @@ impl Settings {
             license_folder: self.license_folder,
             connections: self.connections.unwrap_or(4_096),
             connections_per_address: self.connections_per_address.unwrap_or(1_024),
+            request_threads: self.request_threads,
             request_timeout: ms(self.request_timeout_ms, 5_000),
             heartbeat: ms(self.heartbeat_ms, 50),
             election: (ms(self.election_min_ms, 150), ms(self.election_max_ms, 300)),

@@ -46,6 +46,9 @@ pub fn shared(text: &str) -> Arc<str> {
     thread_local! {
         static TABLE: RefCell<Vec<Option<Arc<str>>>> = RefCell::new(vec![None; PLACES]);
     }
+    if text.is_empty() {
+        return Arc::default();
+    }
     if text.len() > LONGEST {
         return text.into();
     }

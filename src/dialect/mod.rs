@@ -2,6 +2,7 @@
 //!
 //! A dialect translates; it never decides, retries, forwards or reads a clock. Two dialects never import each other.
 
+pub mod aside;
 pub mod elastic;
 pub mod immuta;
 pub mod install;
@@ -36,6 +37,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::user::Right;
 use crate::metrics;
 use crate::replica::{Answer, Consistency, Replica, Unavailable, View};
+use aside::Aside;
 use reply::Reply;
 use request::{Body, Head, Request};
 use tally::Tally;
@@ -86,6 +88,8 @@ pub struct Context {
     pub tally: Tally,
     /// The one folder that licenses may be installed from by a file's name; `None`: from none (T7).
     pub license_folder: Option<PathBuf>,
+    /// Where a request that may take long is answered; `None`: where it came in.
+    pub aside: Option<Aside>,
     /// By what this node signs that a seat is borrowed; `None` when it has no certificate of a cluster.
     pub prover: Option<proof::Prover>,
 }
@@ -95,7 +99,7 @@ impl Context {
     #[must_use]
     pub fn new(replica: Replica, limits: Limits) -> Context {
         let (access, tally) = (Access::new(replica.clone()), Tally::default());
-        Context { access, replica, limits, tally, license_folder: None, prover: None }
+        Context { access, replica, limits, tally, license_folder: None, aside: None, prover: None }
     }
 
     /// The same with a folder that licenses may be installed from.
@@ -165,6 +169,10 @@ pub trait Dialect: 'static {
     fn hurry(_head: &mut Head) {}
     /// Whether it answers beyond a request's own deadline: streams and long polls.
     fn is_long(endpoint: &Self::Endpoint) -> bool;
+    /// Whether answering it takes no longer than taking in a few reports: such an answer is made where the request came in.
+    fn is_quick(_endpoint: &Self::Endpoint) -> bool {
+        false
+    }
     /// Answers it.
     fn answer(call: Call<Self::Endpoint>) -> impl Future<Output = (Result<Reply, Trouble>, Body)> + Send;
     /// Words a trouble in the dialect's own shape.
@@ -264,8 +272,15 @@ pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
             let route = D::route(&endpoint);
             let deadline = head.deadline + if D::is_long(&endpoint) { cx.limits.stream } else { Duration::ZERO };
             let write = head.method != Method::GET && head.method != Method::HEAD;
-            match timeout_at(deadline, let_in::<D>(cx, Arc::clone(&head), endpoint, body)).await {
-                Ok((result, rest)) => (route, result, rest),
+            let aside = if D::is_quick(&endpoint) { None } else { cx.aside.clone() };
+            // Boxed: what is around it would be moved with all of it, several times a request.
+            let answer = Box::pin(let_in::<D>(cx, Arc::clone(&head), endpoint, body));
+            let answered = match &aside {
+                None => timeout_at(deadline, answer).await,
+                Some(aside) => timeout_at(deadline, aside.run(answer)).await,
+            };
+            match answered {
+                Ok((result, rest)) => (route, result.map(|reply| made(aside, reply)), rest),
                 Err(_elapsed) => (route, Err(Trouble::TooLate { write }), Body::empty()),
             }
         }
@@ -282,6 +297,14 @@ pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
     let kind = tally::Kind { dialect: D::NAME, route, method: method_label(&head.method), code: reply.status.as_u16() };
     tally.tally.answered(kind, begun.elapsed());
     reply.with("quartermaster-request-id", &head.id)
+}
+
+/// A reply whose body is made where it was begun.
+fn made(aside: Option<Aside>, reply: Reply) -> Reply {
+    match aside {
+        None => reply,
+        Some(aside) => aside.makes(reply),
+    }
 }
 
 /// A method from a bounded set: a client may send any word.

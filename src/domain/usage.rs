@@ -29,7 +29,8 @@ struct Draft<'a> {
     /// Whether there may be a second report of a slave: a lone report needs no memory.
     many: bool,
     ids: BTreeSet<u64>,
-    bytes: BTreeMap<Day, u64>,
+    /// Bytes by day; of few days, because older ones are refused.
+    bytes: Vec<(Day, u64)>,
 }
 
 /// How far a slave's sequences are within the intent.
@@ -52,7 +53,7 @@ pub(super) fn report(state: &State, actor: &Actor, reports: &[Report]) -> Result
         slaves: BTreeMap::new(),
         many: reports.len() > 1,
         ids: BTreeSet::new(),
-        bytes: BTreeMap::new(),
+        bytes: Vec::new(),
     };
     let mut events = Vec::with_capacity(reports.len());
     for report in reports {
@@ -126,7 +127,7 @@ impl Draft<'_> {
             let today = day == self.state.calendar.today;
             if today { self.state.today.bytes } else { self.state.days.get(&day).map_or(0, |totals| totals.bytes) }
         };
-        self.bytes.get(&day).copied().unwrap_or_else(folded)
+        self.bytes.iter().find(|(of, _)| *of == day).map_or_else(folded, |(_, bytes)| *bytes)
     }
 
     fn is_known(&self, slave: &SlaveId, known: Option<&Arc<Slave>>, report: &Report) -> Result<bool, ReportRefusal> {
@@ -177,8 +178,11 @@ impl Draft<'_> {
     /// Says where a report that counts is counted.
     fn count(&mut self, judged: &mut ReportJudged, report: &Report, day: Day, bytes: u64) {
         let state = self.state;
-        let total = self.bytes_on(day).saturating_add(bytes);
-        self.bytes.insert(day, total);
+        if self.many {
+            let total = self.bytes_on(day).saturating_add(bytes);
+            self.bytes.retain(|(of, _)| *of != day);
+            self.bytes.push((day, total));
+        }
         let past = (day != state.calendar.today).then(|| placement::pool_on(state, &judged.slave, day)).flatten();
         let past = past.map(|uid| uid.map(|uid| (uid, state.pool_pasts.get(&uid).map(|past| past.stack.clone()))));
         let place = match past {

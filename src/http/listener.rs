@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -45,7 +46,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds, and serves until told to stop.
+    /// Binds, and serves until told to stop: connections live on `runtime`.
     ///
     /// # Errors
     /// When the address cannot be bound.
@@ -54,11 +55,12 @@ impl Listener {
         serves: Serves,
         address: SocketAddr,
         tls: Option<Tls>,
+        runtime: &Handle,
     ) -> io::Result<Listener> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = runtime.spawn(TcpListener::bind(address)).await.map_err(io::Error::other)??;
         let address = listener.local_addr()?;
         let (stop, stopping) = watch::channel(false);
-        let task = tokio::spawn(accept(Accepting { house, serves, tls, stopping }, listener));
+        let task = runtime.spawn(accept(Accepting { house, serves, tls, stopping }, listener));
         Ok(Listener { address, task, stop })
     }
 

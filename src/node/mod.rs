@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use ::metrics::{gauge, histogram};
 use rustix::fs::{FlockOperation, flock};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::config::{NodeConfig, NodeFile};
+use crate::dialect::aside::Aside;
 use crate::dialect::proof::Prover;
 use crate::dialect::{self, Context};
 use crate::domain::cluster::InitCluster;
@@ -36,8 +38,10 @@ use signals::Signal;
 
 /// The file whose lock says that a node uses the directory.
 const LOCK_FILE: &str = "lock";
-/// Most threads that answer requests; the replica has a thread of its own, and a core is left to it: one thread more
-/// than there are cores costs more in switches than it answers.
+/// On so many cores the replica's own thread serves the connections: handing a request to it and back would cost more in
+/// switches than another thread answers (docs/adr/0065).
+const FEW_CORES: usize = 2;
+/// Most threads that answer requests elsewhere; a core is left to the replica's.
 const REQUEST_THREADS: usize = 8;
 /// How often recorded samples are moved into their buckets, so that memory does not grow between scrapes.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -78,17 +82,24 @@ pub fn verify(data_dir: &Path, seen: impl FnMut(u64, u64)) -> Result<Verified, N
 pub fn run(config: NodeConfig) -> Result<(), NodeError> {
     logging::start(&config.log, config.log_format)?;
     let _lock = lock(&config.data_dir)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores.saturating_sub(1).clamp(1, REQUEST_THREADS);
+    let threads = config.request_threads.unwrap_or_else(request_threads);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
+        .worker_threads(threads.max(1))
         .thread_name("requests")
         .enable_all()
         .build()
         .map_err(NodeError::because)?;
-    let ran = runtime.block_on(serve(&config));
+    let ran = runtime.block_on(serve(&config, threads == 0));
     runtime.shutdown_timeout(config.drain_timeout);
     ran
+}
+
+/// How many threads answer requests, unless a node is told; 0: the replica's own.
+fn request_threads() -> usize {
+    match std::thread::available_parallelism().map_or(1, usize::from) {
+        ..=FEW_CORES => 0,
+        cores => (cores - 1).min(REQUEST_THREADS),
+    }
 }
 
 /// Keeps a second process out of the directory for as long as the file is open.
@@ -102,7 +113,8 @@ fn lock(data_dir: &Path) -> Result<File, NodeError> {
     }
 }
 
-async fn serve(config: &NodeConfig) -> Result<(), NodeError> {
+/// `together`: connections are served on the replica's own thread, and what may take long on this runtime.
+async fn serve(config: &NodeConfig, together: bool) -> Result<(), NodeError> {
     let mut signals = signals::listen().map_err(NodeError::because)?;
     let recorder = Recorder::install().map_err(NodeError)?;
     let file = NodeFile::read(&config.data_dir).map_err(NodeError::because)?;
@@ -113,6 +125,7 @@ async fn serve(config: &NodeConfig) -> Result<(), NodeError> {
     }
     let peers = bind(config.peer_listen)?;
     let cluster = Cluster::start(options(config, &file, &identity)?, peers).map_err(NodeError::because)?;
+    let front = if together { cluster.runtime().clone() } else { Handle::current() };
     let replica = Replica::Cluster(cluster);
     let phase = replica.phase();
 
@@ -120,11 +133,12 @@ async fn serve(config: &NodeConfig) -> Result<(), NodeError> {
     let certificate = signer.certificate().to_owned();
     let sign = Box::new(move |bytes: &[u8]| signer.sign(bytes).map_err(|error| error.to_string()));
     let mut context = Context::new(replica.clone(), dialect::Limits::default());
+    context.aside = together.then(|| Aside::new(Handle::current()));
     context.prover = Some(Prover { sign, certificate });
     let context = Arc::new(context.with_license_folder(config.license_folder.clone()));
     let house = House::new(context, Some(recorder.clone()), limits(config));
     let tls = tls(config)?;
-    let listeners = match listen(config, &house, tls.as_ref()).await {
+    let listeners = match listen(config, &house, tls.as_ref(), &front).await {
         Ok(listeners) => listeners,
         Err(error) => {
             replica.stop().await;
@@ -248,12 +262,18 @@ fn reload(config: &NodeConfig, tls: Option<&Tls>) {
 }
 
 /// Health and metrics first: they answer while the rest comes up.
-async fn listen(config: &NodeConfig, house: &Arc<House>, tls: Option<&Tls>) -> Result<Vec<Listener>, NodeError> {
+async fn listen(
+    config: &NodeConfig,
+    house: &Arc<House>,
+    tls: Option<&Tls>,
+    front: &Handle,
+) -> Result<Vec<Listener>, NodeError> {
     let api = std::iter::once(config.listen).chain(config.extra_listen.iter().copied());
-    let api = api.map(|address| (Serves::Api, address, tls.cloned()));
+    let api = api.map(|address| (Serves::Api, address, tls.cloned(), front.clone()));
+    let metrics = (Serves::Metrics, config.metrics_listen, None, Handle::current());
     let mut listeners = Vec::new();
-    for (serves, address, tls) in std::iter::once((Serves::Metrics, config.metrics_listen, None)).chain(api) {
-        let listener = Listener::start(Arc::clone(house), serves, address, tls).await;
+    for (serves, address, tls, runtime) in std::iter::once(metrics).chain(api) {
+        let listener = Listener::start(Arc::clone(house), serves, address, tls, &runtime).await;
         listeners.push(listener.map_err(|error| NodeError(format!("cannot listen on {address}: {error}")))?);
     }
     Ok(listeners)

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -37,6 +38,8 @@ enum End {
 /// A replica that runs, or is on its way up or down.
 pub struct Cluster {
     node: u64,
+    /// The replica's thread.
+    runtime: Handle,
     shared: OnceLock<Arc<Shared>>,
     /// Let go of at the end: it holds the log database open.
     log: Mutex<Option<LogHandle>>,
@@ -57,6 +60,7 @@ impl Cluster {
         let (end, ended) = oneshot::channel();
         let cluster = Arc::new(Cluster {
             node: options.node,
+            runtime: runtime.handle().clone(),
             shared: OnceLock::new(),
             log: Mutex::default(),
             phase: Arc::new(watch::Sender::new(Phase::Opening)),
@@ -128,6 +132,13 @@ impl Cluster {
         {
             tracing::error!("the replica's thread did not end cleanly");
         }
+    }
+
+    /// The replica's own thread, for what is better done there than woken from there: it must be short. Ends with
+    /// [`Cluster::stop`].
+    #[must_use]
+    pub const fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Ends it: hands over the lead, flushes, closes. Returns when all is closed.

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use ::metrics::{Histogram, histogram};
+
 use super::proposals::Attempt;
+use crate::metrics;
 
 /// Applies that are remembered with their size: what the purge looks back on.
 const REMEMBERED: usize = 100_000;
 
 /// What is counted.
-#[derive(Default)]
 pub(super) struct Counters {
     /// Records applied since the start.
     pub records: AtomicU64,
@@ -26,6 +28,8 @@ pub(super) struct Counters {
     pub forwarded: AtomicU64,
     /// Journal rows folded at the last start.
     pub replayed: AtomicU64,
+    /// How long intents of this node waited for their record; held, because looking a series up costs more than counting.
+    pub waited: Histogram,
     sizes: Mutex<Sizes>,
 }
 
@@ -33,6 +37,22 @@ pub(super) struct Counters {
 struct Sizes {
     applies: VecDeque<(u64, u64)>,
     total: u64,
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters {
+            records: AtomicU64::default(),
+            log_bytes: AtomicU64::default(),
+            committed: AtomicU64::default(),
+            repeated: AtomicU64::default(),
+            unclear: AtomicU64::default(),
+            forwarded: AtomicU64::default(),
+            replayed: AtomicU64::default(),
+            waited: histogram!(metrics::PROPOSAL_DURATION),
+            sizes: Mutex::default(),
+        }
+    }
 }
 
 impl Counters {

@@ -1,6 +1,6 @@
 //! One command from a caller to its answer: named, proposed until it is applied here, and told truthfully.
 
-use ::metrics::{counter, histogram};
+use ::metrics::counter;
 use tokio::time::{Instant, timeout_at};
 
 use super::journal::FULL_TAIL_BYTES;
@@ -70,7 +70,7 @@ pub(super) async fn submit(
         },
     };
     drop(waiting);
-    histogram!(metrics::PROPOSAL_DURATION).record(begun.elapsed());
+    shared.counters.waited.record(begun.elapsed());
     answer(shared, done)
 }
 

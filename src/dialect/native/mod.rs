@@ -46,6 +46,23 @@ impl Dialect for Native {
         )
     }
 
+    fn is_quick(endpoint: &Matched) -> bool {
+        matches!(
+            endpoint.endpoint,
+            Endpoint::ReportUsage
+                | Endpoint::GetSlave(_)
+                | Endpoint::GetPool(_)
+                | Endpoint::EditPool(_)
+                | Endpoint::Seat(
+                    SeatEndpoint::Checkout
+                        | SeatEndpoint::Get(_)
+                        | SeatEndpoint::Beat(_)
+                        | SeatEndpoint::Claim(_)
+                        | SeatEndpoint::Return(_)
+                )
+        )
+    }
+
     async fn answer(mut call: Call<Matched>) -> (Result<Reply, Trouble>, Body) {
         let result = answer::answer(&mut call).await;
         (result, call.body)

@@ -6,11 +6,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quartermaster::dialect::aside::Aside;
 use quartermaster::http::limits::Limits;
 use quartermaster::http::listener::Listener;
 use quartermaster::http::{House, Serves};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::{Instant, timeout};
 
 use super::fixture::{Cluster, PASSWORD, basic};
@@ -27,7 +29,7 @@ impl Server {
     async fn start(serves: Serves, limits: Limits) -> Server {
         let house = House::new(Cluster::new().context, None, limits);
         let address: SocketAddr = "127.0.0.1:0".parse().expect("is an address");
-        let listener = Listener::start(house.clone(), serves, address, None).await.expect("binds");
+        let listener = Listener::start(house.clone(), serves, address, None, &Handle::current()).await.expect("binds");
         Server { house, listener }
     }
 
@@ -226,6 +228,40 @@ async fn a_stream_of_reports_is_answered_line_by_line() {
     assert!(reply.contains("{\"next_report_in_ms\":"), "{}", &reply[reply.len() - 200..]);
 }
 
+/// A runtime with one thread, which is busy until its sender is dropped.
+fn busy() -> (Runtime, std::sync::mpsc::Sender<()>) {
+    let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+    let (free, held) = std::sync::mpsc::channel::<()>();
+    runtime.spawn(async move { assert!(held.recv().is_err(), "nobody sends") });
+    (runtime, free)
+}
+
+#[tokio::test]
+async fn what_may_take_long_waits_aside_and_a_report_does_not() {
+    let (runtime, free) = busy();
+    let Cluster { solo, context } = Cluster::new();
+    let mut context = Arc::into_inner(context).expect("nobody else holds it");
+    context.aside = Some(Aside::new(runtime.handle().clone()));
+    let cluster = Cluster { solo, context: Arc::new(context) };
+    let report = |sequence: u32| {
+        let body = format!("{{\"slave\":\"S\",\"sequence\":{sequence},\"rows\":[{{\"bytes\":9}}]}}");
+        let cluster = &cluster;
+        async move { cluster.ask_as("admin", "POST", "/api/v1/usage", &body).await.0 }
+    };
+    assert_eq!(report(1).await, 200, "the password is known from here on");
+    for (path, waits) in [("/api/v1/slaves/S", false), ("/api/v1/slaves", true), ("/_license", true)] {
+        let mut asked = std::pin::pin!(cluster.ask_as("admin", "GET", path, ""));
+        tokio::select! {
+            biased;
+            answered = &mut asked => assert!(!waits, "{path} was answered: {answered:?}"),
+            status = report(2) => assert!(waits && status == 200, "{path} was not answered"),
+        }
+    }
+    drop(free);
+    assert_eq!(cluster.ask_as("admin", "GET", "/api/v1/slaves", "").await.0, 200);
+    runtime.shutdown_background();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_is_what_promtool_wants() {
     let recorder = quartermaster::metrics::Recorder::install().expect("this process has no other recorder");
@@ -242,7 +278,8 @@ async fn a_scrape_is_what_promtool_wants() {
     recorder.upkeep();
     let house = House::new(cluster.context, Some(recorder), Limits::default());
     let address: SocketAddr = "127.0.0.1:0".parse().expect("is an address");
-    let listener = Listener::start(house.clone(), Serves::Metrics, address, None).await.expect("binds");
+    let listener =
+        Listener::start(house.clone(), Serves::Metrics, address, None, &Handle::current()).await.expect("binds");
     let server = Server { house, listener };
     let reply = server.send(&[b"GET /metrics HTTP/1.0\r\n\r\n"]).await;
     let (_, text) = reply.split_once("\r\n\r\n").expect("has a body");
