@@ -24,6 +24,7 @@ use super::state::{Answered, State};
 use super::time::{Day, Moment};
 use super::user::Token;
 use super::user_group;
+use super::warning;
 use super::work::limits::SeatLimits;
 use super::work::state::Works;
 use super::work::{self, Work};
@@ -210,6 +211,7 @@ impl Loader {
             (Chunk::End, Some(state), false) => {
                 Arc::make_mut(&mut state.seats).loaded();
                 state.account_seats_taken = account_license::counted(state);
+                state.offenders = warning::offenders(state);
                 self.ended = true;
             }
             (_, None, _) | (Chunk::Frame(_), Some(_), _) | (_, Some(_), true) => {

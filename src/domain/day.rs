@@ -9,6 +9,7 @@ use super::name::{Map, Name};
 use super::pool::{self, PoolUid};
 use super::state::State;
 use super::time::{Day, Stamp};
+use super::warning;
 
 /// What was used on the open day so far, living pools and stacks included.
 #[must_use]
@@ -94,6 +95,7 @@ fn forget_before(state: &mut State, horizon: Day) {
 pub(super) fn warn_pool(state: &mut State, pool: PoolUid, day: Day) {
     if let Some(past) = state.pool_pasts.get_mut(&pool) {
         insert_sorted(&mut past.over, day);
+        warning::pool_warned(state, pool);
     }
 }
 

@@ -159,4 +159,5 @@ pub fn evolve(state: &mut State, event: &Event) {
             state.policies.insert(*policy, *choice);
         }
     }
+    warning::follow(state, event);
 }

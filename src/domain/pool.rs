@@ -325,6 +325,7 @@ pub(super) fn deleted(state: &mut State, name: &Name) {
         state.today.pools.insert(pool.uid, DayUse { used_bytes, quota_bytes });
     }
     state.pool_names.remove(&pool.uid);
+    state.offenders.remove(&pool.uid);
     index(state, name, &pool.stack, &pool.members, &Members::default());
     if !state.licenses.values().any(|license| license.meters().any(|meter| meter.stack == pool.stack)) {
         super::stack::refresh(state, &pool.stack);

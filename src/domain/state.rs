@@ -193,4 +193,7 @@ pub struct State {
     /// The highest issue of each license that has an order: none below it comes back.
     #[serde(skip)]
     pub issues: Map<(Format, Name), u64>,
+    /// Living pools with so many warnings that it is a violation, and their stacks. Follows from pools, stacks and days.
+    #[serde(skip)]
+    pub offenders: Map<PoolUid, Name>,
 }

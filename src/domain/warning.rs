@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use super::name::Name;
+use super::event::Event;
+use super::name::{Map, Name};
 use super::pool::PoolUid;
 use super::slave::{Placement, Slave};
 use super::stack::Stack;
@@ -77,11 +78,49 @@ pub fn is_violation(stack: &Stack, warnings: usize) -> bool {
 /// While it is within its quota, only the offending pools suffer.
 #[must_use]
 pub fn reaches_all(state: &State, stack: &Stack) -> bool {
-    stack.used.on(state.calendar.today) > stack.quota_bytes
-        && state
-            .pools
-            .values()
-            .any(|pool| pool.stack == stack.id && is_violation(stack, pool_days(state, pool.uid).len()))
+    stack.used.on(state.calendar.today) > stack.quota_bytes && state.offenders.values().any(|of| *of == stack.id)
+}
+
+/// Whether a pool has so many warnings that its slaves are in violation.
+fn offends(state: &State, pool: &pool::Pool) -> bool {
+    let stack = state.stacks.get(&pool.stack);
+    stack.is_some_and(|stack| is_violation(stack, pool_days(state, pool.uid).len()))
+}
+
+/// The living pools that offend, with their stacks: walks all of them.
+#[must_use]
+pub fn offenders(state: &State) -> Map<PoolUid, Name> {
+    state.pools.values().filter(|pool| offends(state, pool)).map(|pool| (pool.uid, pool.stack.clone())).collect()
+}
+
+/// A pool was over on one more day.
+pub(super) fn pool_warned(state: &mut State, uid: PoolUid) {
+    let pool = state.pool_names.get(&uid).and_then(|name| state.pools.get(name));
+    if let Some(pool) = pool.filter(|pool| offends(state, pool)) {
+        state.offenders.insert(uid, pool.stack.clone());
+    }
+}
+
+/// Keeps [`State::offenders`] in step with what moves all warnings at once: a day that ends, and a stack's terms.
+pub(super) fn follow(state: &mut State, event: &Event) {
+    let all = matches!(
+        event,
+        Event::ClusterInitialized { .. }
+            | Event::KeyTrusted { .. }
+            | Event::KeyDistrusted { .. }
+            | Event::LicenseInstalled { .. }
+            | Event::LicenseRemoved { .. }
+            | Event::LicenseStarted { .. }
+            | Event::LicenseExpired { .. }
+            | Event::LicenseRevoked { .. }
+            | Event::WarningsReset { .. }
+            | Event::GroupActivated { .. }
+            | Event::DayClosed(_)
+            | Event::CalendarChanged { .. }
+    );
+    if all {
+        state.offenders = offenders(state);
+    }
 }
 
 /// The stack whose terms a slave is under: that of its pool, else the active group's first.

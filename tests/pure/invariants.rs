@@ -9,6 +9,7 @@ use quartermaster::domain::pool::Quota;
 use quartermaster::domain::slave::{EPOCHS, MISSING_RANGES};
 use quartermaster::domain::state::State;
 use quartermaster::domain::user::TokenKind;
+use quartermaster::domain::warning;
 use quartermaster::projection;
 
 pub(crate) fn check(state: &State) {
@@ -17,9 +18,15 @@ pub(crate) fn check(state: &State) {
     stacks(state);
     indexes(state);
     slaves(state);
+    offenders(state);
     licenses(state);
     crate::seat_invariants::check(state);
     crate::works::check(state);
+}
+
+/// Which pools offend is known without walking them.
+fn offenders(state: &State) {
+    assert_eq!(state.offenders, warning::offenders(state));
 }
 
 /// T4: one license in force of each product that has one at a time; nothing that was revoked, and no issue below the
