@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
 use hyper::header::{AsHeaderName, CONTENT_ENCODING};
 use hyper::{HeaderMap, Method};
+use memchr::memchr2;
 use tokio::time::{Instant, timeout_at};
 
 use super::trouble::Malformed;
@@ -323,23 +324,33 @@ pub const DEPTH: usize = 64;
 /// # Errors
 /// When it does.
 pub fn check_depth(body: &[u8]) -> Result<(), Malformed> {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for byte in body {
-        match (quoted, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => quoted = !quoted,
-            (false, b'[' | b'{') => {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(byte) = body.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at = behind_text(body, at),
+            b'[' | b'{' => {
                 depth += 1;
                 if depth > DEPTH {
                     return Err(Malformed::TooDeep { limit: DEPTH });
                 }
             }
-            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Where a quoted text ends whose first byte is at `from`; most of a body is in them.
+fn behind_text(body: &[u8], mut from: usize) -> usize {
+    while let Some(next) = body.get(from..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        if body[from + next] == b'"' {
+            return from + next + 1;
+        }
+        from += next + 2;
+    }
+    body.len()
 }
 
 #[cfg(test)]
@@ -350,7 +361,16 @@ mod tests {
     fn brackets_in_text_do_not_nest() {
         assert!(check_depth(format!("{{\"a\": \"{}\\\"[\"}}", "[".repeat(100)).as_bytes()).is_ok());
         assert!(check_depth("[".repeat(64).as_bytes()).is_ok());
-        assert_eq!(check_depth("[".repeat(65).as_bytes()), Err(Malformed::TooDeep { limit: 64 }));
+        let deep = "[".repeat(65);
+        for before in ["", "\"\"", "\"a\\\\\"", "{\"\\\"\": 1}", "\"\u{e9}]\","] {
+            assert_eq!(check_depth(format!("{before}{deep}").as_bytes()), Err(Malformed::TooDeep { limit: 64 }));
+        }
+        for open in ["\"", "\"\\", "\"a\\\""] {
+            assert!(
+                check_depth(format!("{open}{deep}").as_bytes()).is_ok(),
+                "a text that never ends holds no brackets"
+            );
+        }
     }
 
     #[test]

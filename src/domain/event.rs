@@ -11,6 +11,7 @@ use super::pool::{Members, PoolUid, Quota};
 use super::seat::event::SeatEvent;
 use super::settings::Settings;
 use super::slave::{Fate, Level, Range, Row};
+use super::slaves::Spot;
 use super::time::{Calendar, Day, Moment};
 use super::trust::TrustedKey;
 use super::user::{Right, Token, User};
@@ -296,6 +297,9 @@ pub struct ReportJudged {
     pub rows: Vec<Row>,
     /// Gauges.
     pub levels: Vec<Level>,
+    /// Where the slave is.
+    #[serde(skip)]
+    pub spot: Spot,
 }
 
 /// A closed license day: what was used of what.

@@ -123,6 +123,19 @@ impl Places {
     }
 }
 
+/// Where a slave was found: looked at first when it is looked for again, which spares the way through the order. It is
+/// never taken at its word, and is no part of what is stored or compared.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spot(Option<usize>);
+
+impl PartialEq for Spot {
+    fn eq(&self, _other: &Spot) -> bool {
+        true
+    }
+}
+
+impl Eq for Spot {}
+
 /// Slaves by GUID, in its order. A clone is a frozen view.
 #[derive(Clone, Default)]
 pub struct Slaves {
@@ -165,6 +178,30 @@ impl Slaves {
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Arc<Slave>> {
         self.places.get(self.place(id)?)
+    }
+
+    /// One of them, and where it is.
+    #[must_use]
+    pub fn find(&self, id: &str) -> (Option<&Arc<Slave>>, Spot) {
+        let place = self.place(id);
+        (place.and_then(|place| self.places.get(place)), Spot(place))
+    }
+
+    fn place_from(&self, spot: Spot, id: &str) -> Option<usize> {
+        let is_there = |place: &usize| self.places.get(*place).is_some_and(|slave| *slave.id == *id);
+        spot.0.filter(is_there).or_else(|| self.place(id))
+    }
+
+    /// One of them, that was found there before.
+    #[must_use]
+    pub fn get_from(&self, spot: Spot, id: &str) -> Option<&Arc<Slave>> {
+        self.places.get(self.place_from(spot, id)?)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut_from(&mut self, spot: Spot, id: &str) -> Option<&mut Arc<Slave>> {
+        let place = self.place_from(spot, id)?;
+        self.places.get_mut(place).as_mut()
     }
 
     /// One of them, to be changed.
@@ -301,6 +338,25 @@ mod tests {
         for (slaves, model) in &frozen {
             same(slaves, model);
         }
+    }
+
+    #[test]
+    fn a_spot_is_a_hint_and_no_more() {
+        let mut slaves = Slaves::new();
+        for id in ["a", "b"] {
+            slaves.insert(id.into(), slave(id, 0));
+        }
+        let (found, spot) = slaves.find("a");
+        assert_eq!(found.map(|slave| slave.id.to_string()).as_deref(), Some("a"));
+        slaves.remove("a");
+        assert_eq!(slaves.get_from(spot, "a"), None);
+        slaves.insert("c".into(), slave("c", 0));
+        assert_eq!(slaves.find("c").1.0, spot.0, "another slave lies there now");
+        for (id, from) in [("b", spot), ("c", spot), ("b", Spot(Some(1_000))), ("c", Spot::default())] {
+            assert_eq!(slaves.get_from(from, id).map(|slave| slave.id.to_string()).as_deref(), Some(id));
+            assert_eq!(slaves.get_mut_from(from, id).map(|slave| slave.id.to_string()).as_deref(), Some(id));
+        }
+        assert_eq!(slaves.get_from(spot, "a"), None);
     }
 
     #[test]

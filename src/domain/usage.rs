@@ -65,6 +65,7 @@ pub(super) fn report(state: &State, actor: &Actor, reports: &[Report]) -> Result
 impl Draft<'_> {
     fn judge(&mut self, report: &Report, events: &mut Vec<Event>) {
         let slave = report.slave.clone();
+        let (known, spot) = self.state.slaves.find(&slave);
         let mut judged = ReportJudged {
             slave: slave.clone(),
             sequence: report.sequence,
@@ -78,8 +79,8 @@ impl Draft<'_> {
             disallowed: 0,
             rows: Vec::new(),
             levels: Vec::new(),
+            spot,
         };
-        let known = self.state.slaves.get(&slave);
         let fate = match self.fate(&slave, known, report) {
             Err(refusal) => Fate::Refused(refusal),
             Ok(None) => Fate::Duplicate,
@@ -302,7 +303,7 @@ pub(super) fn judged(state: &mut State, event: &ReportJudged) {
     if event.sequence.is_none() {
         remember_id(state, event);
     }
-    let moved = if let Some(slave) = state.slaves.get_mut(&event.slave) {
+    let moved = if let Some(slave) = state.slaves.get_mut_from(event.spot, &event.slave) {
         let slave = Arc::make_mut(slave);
         let moved = Moved { left: Vec::new(), joined: false, placed: Some(slave.placement), replaced: false };
         slave.reported(event, (now, day, open), moved)

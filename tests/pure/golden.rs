@@ -26,6 +26,7 @@ use quartermaster::domain::seat::rules::{ChangeSeatRules, Principal, SeatRules};
 use quartermaster::domain::seat::{Checkout, Need, Overask, Place, SeatCommand, Session};
 use quartermaster::domain::settings::Settings;
 use quartermaster::domain::slave::{Fate, Level, Range, ReportRefusal, Row};
+use quartermaster::domain::slaves::Spot;
 use quartermaster::domain::state::State;
 use quartermaster::domain::term::{IssueOrder, LevelLimit};
 use quartermaster::domain::time::{Day, Moment};
@@ -56,6 +57,7 @@ fn events() -> Vec<Event> {
             index: "main".into(),
         }],
         levels: vec![Level { name: "shards".into(), value: 3 }],
+        spot: Spot::default(),
     };
     let calendar = stamp(START).calendar;
     let members = Members { all: true, named: Set::unit("S1".into()) };

@@ -119,7 +119,7 @@ fn judged(answer: &Answer) -> Vec<&ReportJudged> {
 
 fn result(judged: &ReportJudged, state: &State) -> wire::ReportResult {
     let (status, reason, day) = fate(&judged.fate);
-    let slave = state.slaves.get(&judged.slave);
+    let slave = state.slaves.get_from(judged.spot, &judged.slave);
     let pool = match judged.fate {
         Fate::Accepted | Fate::Late(_) => judged.pool,
         Fate::Duplicate => slave.and_then(|slave| slave.pool),
