@@ -229,9 +229,9 @@ async fn a_stream_of_reports_is_answered_line_by_line() {
 }
 
 /// A runtime with one thread, which is busy until its sender is dropped.
-fn busy() -> (Runtime, std::sync::mpsc::Sender<()>) {
+fn busy() -> (Runtime, std::sync::mpsc::SyncSender<()>) {
     let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
-    let (free, held) = std::sync::mpsc::channel::<()>();
+    let (free, held) = std::sync::mpsc::sync_channel::<()>(1);
     runtime.spawn(async move { assert!(held.recv().is_err(), "nobody sends") });
     (runtime, free)
 }
