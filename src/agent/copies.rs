@@ -81,9 +81,11 @@ pub(super) fn of(draft: &Draft<'_>, id: FileId, before: &Tracked) -> io::Result<
         let Ok(file) = file::open(&path) else { continue };
         let size = file.metadata()?.len();
         // what was compared with the original while that was there need not be compared again; what is followed as a file
-        // of its own is counted, unless its place was given to another file
+        // of its own is counted, unless its place was given to another file; an empty one had nothing to tell what it is
         let (compared, counted) = match draft.known(copy) {
-            Some(tracked) if tracked.mark.is_of(&file)? => (tracked.copy_of == Some(id), tracked.copy_of != Some(id)),
+            Some(tracked) if tracked.mark.offset > 0 && tracked.mark.is_of(&file)? => {
+                (tracked.copy_of == Some(id), tracked.copy_of != Some(id))
+            }
             Some(_) | None => (false, false),
         };
         if counted {
@@ -101,16 +103,16 @@ pub(super) fn of(draft: &Draft<'_>, id: FileId, before: &Tracked) -> io::Result<
     Ok(copies)
 }
 
-/// Whether a new file is a copy of a known one, or continues it.
+/// Whether a new file, which had `size` bytes when it was looked at, is a copy of a known one, or continues it.
 pub(super) fn kin(
     draft: &Draft<'_>,
     held: &Held,
     found: &Found,
     file: &File,
+    size: u64,
     originals: &Originals,
 ) -> io::Result<Option<Kin>> {
     let beside = found.path.parent().and_then(|directory| originals.get(directory)).map_or(&[][..], Vec::as_slice);
-    let size = file.metadata()?.len();
     let mut continues = None;
     for id in beside.iter().copied().filter(|id| !draft.cut.contains(id)) {
         let Some(original) = draft.known(id) else { continue };
@@ -165,7 +167,7 @@ mod tests {
         let about = file.metadata().expect("is there");
         let found = Found { id: FileId::of(&about), path: copy, stamp: Stamp::of(&about), watch: 0 };
         let draft = Draft::new(&book, 0, u64::MAX, BTreeSet::from([id, found.id]));
-        kin(&draft, &Held::default(), &found, &file, &by_directory(&book, false)).expect("compared")
+        kin(&draft, &Held::default(), &found, &file, mark.offset, &by_directory(&book, false)).expect("compared")
     }
 
     #[test]

@@ -37,6 +37,8 @@ struct Glance {
 enum Followed {
     SameFile,
     AnotherFile,
+    /// It is the same, and was empty until now.
+    FirstBytes,
 }
 
 /// What a round found.
@@ -86,7 +88,7 @@ impl Tailer {
                 Some(_) if draft.is_full() => break,
                 Some(_) => match self.follow(&mut draft, &found) {
                     Ok(Followed::SameFile) => {}
-                    Ok(Followed::AnotherFile) => fresh.push(found),
+                    Ok(Followed::AnotherFile | Followed::FirstBytes) => fresh.push(found),
                     Err(error) => say(&found.path, Err(error)),
                 },
             }
@@ -152,6 +154,12 @@ impl Tailer {
         }
         let Some(file) = self.held.reader(found.id, &found.path)? else { return Ok(Followed::SameFile) };
         match self.look(found.id, file, Some(&before))? {
+            // what it is shows only now: it may be a copy in the making
+            Seen::Grown(mark) if before.mark.offset == 0 && mark.offset > 0 => {
+                self.glances.remove(&found.id);
+                draft.put(found.id, tracked);
+                return Ok(Followed::FirstBytes);
+            }
             Seen::Grown(mark) => {
                 draft.count(self.label(before.origin()), mark.offset - before.mark.offset);
                 tracked.mark = mark;
@@ -286,21 +294,28 @@ impl Tailer {
 
     /// A file that is new here.
     fn meet(&mut self, draft: &mut Draft<'_>, found: &Found, originals: &mut copies::Originals) -> io::Result<()> {
-        if draft.known(found.id).is_some() {
+        let empty = match draft.known(found.id) {
             // it was recovered as a copy in this round
-            return Ok(());
-        }
+            Some(tracked) if tracked.mark.offset > 0 => return Ok(()),
+            known @ (Some(_) | None) => known.cloned(),
+        };
         let Some(file) = self.held.reader(found.id, &found.path)? else { return Ok(()) };
         let watch = &self.watches[found.watch];
         let begins = !draft.book.begun.contains(&watch.name);
-        let skipped = begins && (draft.book.after_loss || watch.existing == Existing::Skip);
-        // what was there before the agent is no copy that it could have missed
-        let kin = if begins { None } else { copies::kin(draft, &self.held, found, &file, originals)? };
+        let skipped = begins && empty.is_none() && (draft.book.after_loss || watch.existing == Existing::Skip);
+        let Seen::Grown(mark) = self.look(found.id, file.try_clone()?, None)? else { return Ok(()) };
+        // what was there before the agent is no copy that it could have missed, and an empty file repeats nothing yet
+        let kin = if begins || mark.offset == 0 {
+            None
+        } else {
+            copies::kin(draft, &self.held, found, &file, mark.offset, originals)?
+        };
         if kin == Some(Kin::Unclear) {
+            self.glances.remove(&found.id);
             return Ok(());
         }
-        let Seen::Grown(mark) = self.look(found.id, file, None)? else { return Ok(()) };
-        let mut tracked = Tracked::new(&found.path, mark);
+        let mut tracked = empty.unwrap_or_else(|| Tracked::new(&found.path, mark));
+        tracked.mark = mark;
         let counted = match kin {
             _ if skipped => mark.offset,
             Some(Kin::CopyOf(original)) => {
@@ -313,7 +328,7 @@ impl Tailer {
         if kin.is_none() {
             copies::add(originals, found.id, &tracked);
         }
-        draft.count(self.label(&found.path), mark.offset.saturating_sub(counted));
+        draft.count(self.label(tracked.origin()), mark.offset.saturating_sub(counted));
         draft.put(found.id, tracked);
         Ok(())
     }

@@ -85,6 +85,41 @@ fn a_copy_that_is_seen_before_its_original_is_cut_off_does_not_count_twice() {
 }
 
 #[test]
+fn an_empty_file_is_no_copy_and_may_become_one() {
+    // the live file is empty after a cut, beside what rotation left
+    let mut rig = Rig::new();
+    rig.append("app.log.1", &bytes(40));
+    rig.measure();
+    rig.append("app.log", &[]);
+    rig.measure();
+    assert!(rig.book().files.values().all(|tracked| tracked.copy_of.is_none()));
+    rig.append("app.log", &bytes(50));
+    assert_eq!(rig.finish(), 90);
+
+    // a copy that was seen before its first byte was there
+    let mut rig = Rig::new();
+    rig.append("app.log", &bytes(100));
+    rig.measure();
+    rig.append("app-1.log", &[]);
+    rig.measure();
+    rig.append("app.log", &bytes(30));
+    fs::copy(rig.log("app.log"), rig.log("app-1.log")).expect("copied");
+    rig.cut("app.log");
+    rig.append("app.log", &bytes(5));
+    assert_eq!(rig.finish(), 135);
+
+    // the first bytes wait until there is room for their row
+    let mut rig = Rig::new();
+    let names = ["a", "b", "c"];
+    names.iter().for_each(|name| rig.append(name, &[]));
+    rig.measure();
+    rig.limit_spool(1);
+    names.iter().for_each(|name| rig.append(name, &bytes(10)));
+    assert_eq!((rig.measure(), rig.measure(), rig.book().pending_bytes()), (Measured::More, Measured::Full, 10));
+    assert_eq!(rig.finish(), 30);
+}
+
+#[test]
 fn a_file_that_only_begins_like_another_one_counts_whole() {
     let header = bytes(64);
     let mut rig = Rig::new();
