@@ -115,7 +115,8 @@ pub(super) fn kin(
     let beside = found.path.parent().and_then(|directory| originals.get(directory)).map_or(&[][..], Vec::as_slice);
     let mut continues = None;
     for id in beside.iter().copied().filter(|id| !draft.cut.contains(id)) {
-        let Some(original) = draft.known(id) else { continue };
+        // what repeats a copy repeats its original, and stays a copy when the first one is deleted
+        let Some(original) = draft.known(id).filter(|known| known.copy_of.is_none()) else { continue };
         let named_after = is_named_after(name(&found.path), name(original.origin()));
         if draft.present.contains(&id) {
             if !named_after {

@@ -120,6 +120,22 @@ fn an_empty_file_is_no_copy_and_may_become_one() {
 }
 
 #[test]
+fn a_copy_of_a_copy_is_a_copy_of_the_original() {
+    let mut rig = Rig::new();
+    rig.append("app.log", &bytes(100));
+    rig.measure();
+    for copy in ["app.log.2", "app.log.1"] {
+        fs::copy(rig.log("app.log"), rig.log(copy)).expect("copied");
+        rig.measure();
+    }
+    let originals: Vec<_> = rig.book().files.values().filter_map(|tracked| tracked.copy_of).collect();
+    assert!(originals.len() == 2 && originals[0] == originals[1]);
+    assert!(rig.book().files[&originals[0]].copy_of.is_none());
+    fs::remove_file(rig.log("app.log")).expect("deleted");
+    assert_eq!(rig.finish(), 100);
+}
+
+#[test]
 fn a_file_that_only_begins_like_another_one_counts_whole() {
     let header = bytes(64);
     let mut rig = Rig::new();
