@@ -3,6 +3,7 @@
 //!
 //! A copy lies beside its original, is named after it, and begins with the same bytes.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -65,11 +66,11 @@ fn name(path: &Path) -> &OsStr {
     path.file_name().unwrap_or_default()
 }
 
-/// Copies of a file that has just been cut off: those that nobody has counted.
+/// Copies of a file that has just been cut off: those that nobody has counted, the longest first.
 pub(super) fn of(draft: &Draft<'_>, id: FileId, before: &Tracked) -> io::Result<Vec<(FileId, PathBuf, File)>> {
     let mut copies = Vec::new();
     let Some(directory) = before.origin().parent().filter(|_| before.mark.head.length >= LEAST_HEAD) else {
-        return Ok(copies);
+        return Ok(Vec::new());
     };
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
@@ -97,10 +98,11 @@ pub(super) fn of(draft: &Draft<'_>, id: FileId, before: &Tracked) -> io::Result<
             compared || before.mark.begins_with(&file, size)?
         };
         if repeats {
-            copies.push((copy, path, file));
+            copies.push((size, (copy, path, file)));
         }
     }
-    Ok(copies)
+    copies.sort_by_key(|(size, _)| Reverse(*size));
+    Ok(copies.into_iter().map(|(_, copy)| copy).collect())
 }
 
 /// Whether a new file, which had `size` bytes when it was looked at, is a copy of a known one, or continues it.

@@ -40,7 +40,7 @@ impl FileId {
 /// Whether a file was touched: all that a look at its directory entry can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
-    size: u64,
+    pub(super) size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }

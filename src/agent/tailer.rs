@@ -1,6 +1,7 @@
 //! One round of looking: which files grew, which began anew, which are new, moved or gone, and what all that comes to in
 //! bytes. Changes nothing but its own memory of what it saw; the book moves when the round is on disk.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -102,8 +103,8 @@ impl Tailer {
             say(&path, self.seek(&mut draft, id, &mut listings));
         }
         let mut originals = copies::by_directory(book, fresh.is_empty() && copies.is_empty());
-        // a copy has a longer name than its original, which so comes first
-        fresh.sort_by_key(|found| found.path.as_os_str().len());
+        // a copy has a longer name than its original, which so comes first; of several copies the longest
+        fresh.sort_by_key(|found| (found.path.as_os_str().len(), Reverse(found.stamp.size)));
         for found in &copies {
             if draft.is_full() {
                 break;
@@ -183,10 +184,17 @@ impl Tailer {
 
     /// What was appended to a file between the last look and its being cut off lies in the copy that was made of it.
     fn recover(&mut self, draft: &mut Draft<'_>, id: FileId, before: &Tracked) -> io::Result<()> {
+        let mut longer: Vec<File> = Vec::new();
         for (copy, path, file) in copies::of(draft, id, before)? {
-            if let Seen::Grown(mark) = look(&file, None)? {
+            let Seen::Grown(mark) = look(&file, None)? else { continue };
+            draft.put(copy, Tracked::new(&path, mark));
+            let mut repeats = false;
+            for one in &longer {
+                repeats |= is_prefix(&file, one)?;
+            }
+            if !repeats {
                 draft.count(self.label(before.origin()), mark.offset.saturating_sub(before.mark.offset));
-                draft.put(copy, Tracked::new(&path, mark));
+                longer.push(file);
             }
         }
         Ok(())
@@ -325,9 +333,7 @@ impl Tailer {
             Some(Kin::Continues(offset)) => offset,
             Some(Kin::Unclear) | None => 0,
         };
-        if kin.is_none() {
-            copies::add(originals, found.id, &tracked);
-        }
+        copies::add(originals, found.id, &tracked);
         draft.count(self.label(tracked.origin()), mark.offset.saturating_sub(counted));
         draft.put(found.id, tracked);
         Ok(())

@@ -136,6 +136,27 @@ fn a_copy_of_a_copy_is_a_copy_of_the_original() {
 }
 
 #[test]
+fn what_two_copies_have_beyond_their_original_counts_once() {
+    for cut in [true, false] {
+        let mut rig = Rig::new();
+        rig.append("app.log", &bytes(100));
+        rig.measure();
+        rig.kill();
+        for copy in ["app.log.1", "app.log.2", "app.log.3"] {
+            rig.append("app.log", &bytes(10));
+            fs::copy(rig.log("app.log"), rig.log(copy)).expect("copied");
+        }
+        if cut {
+            rig.cut("app.log");
+        } else {
+            fs::remove_file(rig.log("app.log")).expect("deleted");
+        }
+        rig.restart();
+        assert_eq!(rig.finish(), 130, "cut: {cut}");
+    }
+}
+
+#[test]
 fn a_file_that_only_begins_like_another_one_counts_whole() {
     let header = bytes(64);
     let mut rig = Rig::new();
