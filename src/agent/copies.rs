@@ -45,9 +45,7 @@ pub(super) fn by_directory(book: &Book, nobody_asks: bool) -> Originals {
 
 /// A file that others may be copies of.
 pub(super) fn add(originals: &mut Originals, id: FileId, tracked: &Tracked) {
-    if tracked.mark.head.length >= LEAST_HEAD
-        && let Some(directory) = tracked.origin().parent()
-    {
+    if let Some(directory) = tracked.origin().parent() {
         originals.entry(directory.to_owned()).or_default().push(id);
     }
 }
@@ -116,9 +114,10 @@ pub(super) fn kin(
 ) -> io::Result<Option<Kin>> {
     let beside = found.path.parent().and_then(|directory| originals.get(directory)).map_or(&[][..], Vec::as_slice);
     let mut continues = None;
-    for id in beside.iter().copied().filter(|id| !draft.cut.contains(id)) {
+    for id in beside.iter().copied() {
         // what repeats a copy repeats its original, and stays a copy when the first one is deleted
-        let Some(original) = draft.known(id).filter(|known| known.copy_of.is_none()) else { continue };
+        let tells = |known: &&Tracked| known.copy_of.is_none() && known.mark.head.length >= LEAST_HEAD;
+        let Some(original) = draft.known(id).filter(tells) else { continue };
         let named_after = is_named_after(name(&found.path), name(original.origin()));
         if draft.present.contains(&id) {
             if !named_after {

@@ -16,24 +16,13 @@ pub(super) struct Draft<'a> {
     changed: BTreeMap<FileId, Option<Tracked>>,
     pub(super) rows: BTreeMap<Label, u64>,
     pub(super) weight: u64,
-    /// Files that were cut off or written anew, seen in this round.
-    pub(super) cut: BTreeSet<FileId>,
     /// Files that are there, by whatever name.
     pub(super) present: BTreeSet<FileId>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(book: &'a Book, now_ms: u64, budget: u64, present: BTreeSet<FileId>) -> Draft<'a> {
-        Draft {
-            book,
-            now_ms,
-            budget,
-            changed: BTreeMap::new(),
-            rows: BTreeMap::new(),
-            weight: 0,
-            cut: BTreeSet::new(),
-            present,
-        }
+        Draft { book, now_ms, budget, changed: BTreeMap::new(), rows: BTreeMap::new(), weight: 0, present }
     }
 
     pub(super) fn known(&self, id: FileId) -> Option<&Tracked> {

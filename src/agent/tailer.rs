@@ -172,7 +172,6 @@ impl Tailer {
                 return Ok(Followed::AnotherFile);
             }
             Seen::Anew(mark) => {
-                draft.cut.insert(found.id);
                 draft.count(self.label(&found.path), mark.offset);
                 draft.put(found.id, Tracked::new(&found.path, mark));
                 self.recover(draft, found.id, &before)?;

@@ -85,6 +85,17 @@ fn a_copy_that_is_seen_before_its_original_is_cut_off_does_not_count_twice() {
 }
 
 #[test]
+fn a_file_that_is_cut_off_and_copied_between_two_looks_is_the_original_of_its_copy() {
+    let mut rig = Rig::new();
+    rig.append("app.log", &bytes(100));
+    rig.measure();
+    rig.cut("app.log");
+    rig.append("app.log", &bytes(150));
+    fs::copy(rig.log("app.log"), rig.log("app.log.1")).expect("copied");
+    assert_eq!(rig.finish(), 250);
+}
+
+#[test]
 fn an_empty_file_is_no_copy_and_may_become_one() {
     // the live file is empty after a cut, beside what rotation left
     let mut rig = Rig::new();
