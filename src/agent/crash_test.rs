@@ -32,6 +32,7 @@ enum Act {
     /// A copy is made beside it, and it goes on.
     Copy {
         log: usize,
+        seen_between: bool,
     },
     /// It is deleted, and the next line begins it anew: often in the same inode.
     Delete {
@@ -59,7 +60,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => log.clone().prop_map(|log| Act::Rename { log }),
         2 => (log.clone(), any::<bool>()).prop_map(|(log, seen_between)| Act::CopyAndCut { log, seen_between }),
         1 => log.clone().prop_map(|log| Act::Cut { log }),
-        1 => log.clone().prop_map(|log| Act::Copy { log }),
+        1 => (log.clone(), any::<bool>()).prop_map(|(log, seen_between)| Act::Copy { log, seen_between }),
         1 => log.prop_map(|log| Act::Delete { log }),
         5 => Just(Act::Measure),
         1 => (1..2_000_000_u64).prop_map(|ms| Act::Later { ms }),
@@ -78,8 +79,14 @@ struct World {
 }
 
 impl World {
+    /// Each log is named after the shorter ones, as if it were a copy of theirs.
+    fn log(log: usize) -> String {
+        format!("app{}", "0".repeat(log))
+    }
+
     fn name(log: usize, generation: usize) -> String {
-        if generation == 0 { format!("app{log}.log") } else { format!("app{log}.log.{generation}") }
+        let log = World::log(log);
+        if generation == 0 { format!("{log}.log") } else { format!("{log}.log.{generation}") }
     }
 
     fn act(&mut self, act: &Act) {
@@ -87,7 +94,7 @@ impl World {
             Act::Append { log, length } => {
                 self.rig.append(&World::name(log, 0), &bytes(length));
                 self.written += length as u64;
-                *self.sizes.entry(format!("app{log}")).or_default() += length as u64;
+                *self.sizes.entry(World::log(log)).or_default() += length as u64;
             }
             Act::Rename { log } => {
                 self.make_room(log);
@@ -101,15 +108,7 @@ impl World {
                     self.rig.cut(&World::name(log, 0));
                 }
             }
-            Act::Copy { log } => {
-                let (live, copy) = (World::name(log, 0), World::name(log, 1));
-                if self.rig.log(&live).exists() {
-                    // an agent that meets both for the very first time cannot tell
-                    self.measure_for_sure();
-                    self.make_room(log);
-                    fs::copy(self.rig.log(&live), self.rig.log(&copy)).expect("copied");
-                }
-            }
+            Act::Copy { log, seen_between } => self.copy(log, seen_between),
             Act::Delete { log } => {
                 // what nobody has seen yet would be lost with it
                 self.measure_for_sure();
@@ -118,10 +117,7 @@ impl World {
                     self.rig.delete(&live);
                 }
             }
-            Act::Measure => {
-                let now = self.rig.now_ms;
-                drop(self.rig.meter().measure(now));
-            }
+            Act::Measure => self.look(),
             Act::Later { ms } => self.rig.now_ms += ms,
             Act::Send { answer_lost, too_old } => self.send(answer_lost, too_old),
             Act::Kill => self.revive(),
@@ -145,25 +141,42 @@ impl World {
         }
     }
 
-    fn copy_and_cut(&mut self, log: usize, seen_between: bool) {
+    /// Copies a log beside itself; the agent may look at any part of the copy.
+    fn copy(&mut self, log: usize, seen_between: bool) {
         let (live, copy) = (World::name(log, 0), World::name(log, 1));
         if !self.rig.log(&live).exists() {
             return;
         }
-        if seen_between {
-            // an agent that meets both for the very first time cannot tell
+        if self.rig.book().begun.is_empty() {
+            // an agent that meets both in its very first round counts both
             self.measure_for_sure();
         }
         self.make_room(log);
-        fs::copy(self.rig.log(&live), self.rig.log(&copy)).expect("copied");
-        if seen_between {
-            let now = self.rig.now_ms;
-            drop(self.rig.meter().measure(now));
-            if self.rig.fuse.is_blown() {
-                self.revive();
+        let whole = fs::read(self.rig.log(&live)).expect("read");
+        let half = whole.len() / 2;
+        for piece in [&[][..], &whole[..half], &whole[half..]] {
+            self.rig.append(&copy, piece);
+            if seen_between {
+                self.look();
+                if self.rig.fuse.is_blown() {
+                    self.revive();
+                }
             }
         }
-        self.rig.cut(&live);
+    }
+
+    fn copy_and_cut(&mut self, log: usize, seen_between: bool) {
+        self.copy(log, seen_between);
+        let live = World::name(log, 0);
+        if self.rig.log(&live).exists() {
+            self.rig.cut(&live);
+        }
+    }
+
+    /// A round, which may not get to the disk.
+    fn look(&mut self) {
+        let now = self.rig.now_ms;
+        drop(self.rig.meter().measure(now));
     }
 
     /// Shifts the older generations; what the oldest holds was seen before it is deleted.
