@@ -103,14 +103,18 @@ impl Tailer {
             say(&path, self.seek(&mut draft, id, &mut listings));
         }
         let mut originals = copies::by_directory(book, fresh.is_empty() && copies.is_empty());
-        // a copy has a longer name than its original, which so comes first; of several copies the longest
-        fresh.sort_by_key(|found| (found.path.as_os_str().len(), Reverse(found.stamp.size)));
-        for found in &copies {
+        for found in copies {
             if draft.is_full() {
                 break;
             }
-            say(&found.path, self.review(&mut draft, found, &mut originals));
+            match self.review(&mut draft, &found) {
+                Ok(Followed::SameFile) => {}
+                Ok(Followed::AnotherFile | Followed::FirstBytes) => fresh.push(found),
+                Err(error) => say(&found.path, Err(error)),
+            }
         }
+        // a copy has a longer name than its original, which so comes first; of several copies the longest
+        fresh.sort_by_key(|found| (found.path.as_os_str().len(), Reverse(found.stamp.size)));
         for found in &fresh {
             if draft.is_full() {
                 break;
@@ -261,29 +265,30 @@ impl Tailer {
     }
 
     /// A file that repeats the beginning of another one.
-    fn review(&mut self, draft: &mut Draft<'_>, found: &Found, originals: &mut copies::Originals) -> io::Result<()> {
-        let Some(before) = draft.known(found.id).cloned() else { return Ok(()) };
-        let Some(of) = before.copy_of else { return Ok(()) };
-        let Some(file) = self.held.reader(found.id, &found.path)? else { return Ok(()) };
-        let Seen::Grown(mark) = look(&file, None)? else { return Ok(()) };
+    fn review(&mut self, draft: &mut Draft<'_>, found: &Found) -> io::Result<Followed> {
+        let same = Ok(Followed::SameFile);
+        let Some(before) = draft.known(found.id).cloned() else { return same };
+        let Some(of) = before.copy_of else { return same };
+        let Some(file) = self.held.reader(found.id, &found.path)? else { return same };
+        let Seen::Grown(mark) = look(&file, None)? else { return same };
         // the copy was deleted, and the file system gave its place away
         if mark.is_same_file(&before.mark) == Some(false) {
             draft.forget(found.id);
-            return self.meet(draft, found, originals);
+            return Ok(Followed::AnotherFile);
         }
         let counted = match draft.still(of) {
             Some(original) if draft.present.contains(&of) => {
-                let Some(live) = self.held.reader(of, original.path())? else { return Ok(()) };
+                let Some(live) = self.held.reader(of, original.path())? else { return same };
                 if is_prefix(&file, &live)? {
                     let mut tracked = before;
                     tracked.mark = mark;
                     tracked.seen_at(&found.path);
                     draft.put(found.id, tracked);
-                    return Ok(());
+                    return same;
                 }
                 // cut off since it was looked at: the next round takes what is only in the copy
                 if !original.mark.is_of(&live)? {
-                    return Ok(());
+                    return same;
                 }
                 // it only began like the other one
                 0
@@ -296,7 +301,7 @@ impl Tailer {
         };
         draft.count(self.label(&found.path), mark.offset.saturating_sub(counted));
         draft.put(found.id, Tracked::new(&found.path, mark));
-        Ok(())
+        same
     }
 
     /// A file that is new here.

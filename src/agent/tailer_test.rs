@@ -147,6 +147,23 @@ fn a_copy_of_a_copy_is_a_copy_of_the_original() {
 }
 
 #[test]
+fn a_copy_in_the_inode_of_an_older_copy_is_looked_at_after_its_original() {
+    let mut rig = Rig::new();
+    rig.append("app.log", &bytes(100));
+    rig.measure();
+    fs::copy(rig.log("app.log"), rig.log("app.log.1")).expect("copied");
+    rig.measure();
+    rig.kill();
+    rig.rename("app.log", "app.log.2");
+    rig.append("app.log", &bytes(50));
+    rig.delete("app.log.1");
+    fs::copy(rig.log("app.log"), rig.log("app.log.1")).expect("copied");
+    rig.append("app.log", &bytes(7));
+    rig.restart();
+    assert_eq!(rig.finish(), 157);
+}
+
+#[test]
 fn what_two_copies_have_beyond_their_original_counts_once() {
     for cut in [true, false] {
         let mut rig = Rig::new();
