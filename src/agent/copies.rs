@@ -114,32 +114,31 @@ pub(super) fn kin(
 ) -> io::Result<Option<Kin>> {
     let beside = found.path.parent().and_then(|directory| originals.get(directory)).map_or(&[][..], Vec::as_slice);
     let mut continues = None;
+    // what repeats a copy repeats its original, and stays a copy when the first one is deleted
+    let tells = |known: &&Tracked| known.copy_of.is_none() && known.mark.head.length >= LEAST_HEAD;
+    let is_after = |original: &Tracked| is_named_after(name(&found.path), name(original.origin()));
     for id in beside.iter().copied() {
-        // what repeats a copy repeats its original, and stays a copy when the first one is deleted
-        let tells = |known: &&Tracked| known.copy_of.is_none() && known.mark.head.length >= LEAST_HEAD;
-        let Some(original) = draft.known(id).filter(tells) else { continue };
-        let named_after = is_named_after(name(&found.path), name(original.origin()));
-        if draft.present.contains(&id) {
-            if !named_after {
-                continue;
-            }
-            let live = held.reader(id, original.path())?;
-            if let Some(live) = &live
-                && file::is_prefix(file, live)?
-            {
-                return Ok(Some(Kin::CopyOf(id)));
-            }
-            if original.mark.begins_with(file, file.metadata()?.len())? {
-                let unchanged = live.map_or(Ok(false), |live| original.mark.is_of(&live))?;
-                if !unchanged {
-                    return Ok(Some(Kin::Unclear));
-                }
-            }
-        } else if named_after || name(&found.path) == name(original.origin()) {
+        if let Some(original) = draft.gone(id).filter(tells)
+            && (is_after(original) || name(&found.path) == name(original.origin()))
+        {
             // one that is there says more: what is gone may have been an earlier copy of it
-            let counted = original.mark.offset;
-            if continues < Some(counted) && original.mark.is_in(file, size)? {
+            let counted = original.mark.offset.min(size);
+            if continues < Some(counted) && original.mark.repeats(file, size)? {
                 continues = Some(counted);
+            }
+        }
+        let there = draft.known(id).filter(|_| draft.present.contains(&id));
+        let Some(original) = there.filter(tells).filter(|original| is_after(original)) else { continue };
+        let live = held.reader(id, original.path())?;
+        if let Some(live) = &live
+            && file::is_prefix(file, live)?
+        {
+            return Ok(Some(Kin::CopyOf(id)));
+        }
+        if original.mark.begins_with(file, file.metadata()?.len())? {
+            let unchanged = live.map_or(Ok(false), |live| original.mark.is_of(&live))?;
+            if !unchanged {
+                return Ok(Some(Kin::Unclear));
             }
         }
     }

@@ -38,6 +38,14 @@ impl<'a> Draft<'a> {
         self.known(id).filter(|now| now.mark.is_same_file(&before.mark) != Some(false))
     }
 
+    /// A file of the book that is not there any more, also when its place was given to another one meanwhile.
+    pub(super) fn gone(&self, id: FileId) -> Option<&Tracked> {
+        match self.still(id) {
+            Some(still) => Some(still).filter(|_| !self.present.contains(&id)),
+            None => self.book.files.get(&id),
+        }
+    }
+
     pub(super) fn put(&mut self, id: FileId, tracked: Tracked) {
         let same = self.book.files.get(&id) == Some(&tracked);
         if same {

@@ -159,6 +159,11 @@ impl Mark {
         Ok(size >= self.offset && self.head.is_at(file, 0)? && self.tail.is_at(file, self.offset - self.tail.length)?)
     }
 
+    /// Whether a file of `size` bytes begins with what was counted, or is the beginning of it, as far as that shows.
+    pub(super) fn repeats(&self, file: &File, size: u64) -> io::Result<bool> {
+        if size < self.offset { self.begins_with(file, size) } else { self.is_in(file, size) }
+    }
+
     /// Whether a file of `size` bytes could be the beginning of what was counted.
     pub(super) fn begins_with(&self, file: &File, size: u64) -> io::Result<bool> {
         Ok(size >= self.head.length && self.head.is_at(file, 0)?)

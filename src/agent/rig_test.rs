@@ -175,13 +175,24 @@ impl Rig {
         fs::rename(self.log(from), self.log(to)).expect("renamed");
     }
 
-    /// Deletes a file, and waits until the file system's clock has ticked since that was made: another file in its inode
-    /// is told from it by when it was made.
     pub(super) fn delete(&self, name: &str) {
+        self.give_away(name, |path| fs::remove_file(path).expect("deleted"));
+    }
+
+    /// Puts another file in its place.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) {
+        let fresh = self.folder.path().join("fresh");
+        fs::write(&fresh, bytes).expect("written");
+        self.give_away(name, |path| fs::rename(&fresh, path).expect("renamed"));
+    }
+
+    /// Takes a file's name away, and waits until the file system's clock has ticked since that was made: another file in
+    /// its inode is told from it by when it was made.
+    fn give_away(&self, name: &str, take: impl FnOnce(&Path)) {
         let made = |path: &Path| fs::metadata(path).and_then(|about| about.created());
         let (path, probe) = (self.log(name), self.folder.path().join("probe"));
         let before = made(&path);
-        fs::remove_file(path).expect("deleted");
+        take(&path);
         while let Ok(before) = &before {
             fs::write(&probe, b"").expect("written");
             let ticked = made(&probe).is_ok_and(|now| now > *before);

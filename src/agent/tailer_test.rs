@@ -164,6 +164,20 @@ fn a_copy_in_the_inode_of_an_older_copy_is_looked_at_after_its_original() {
 }
 
 #[test]
+fn a_file_replaced_by_a_longer_copy_is_remembered_when_another_one_gets_its_inode() {
+    let mut rig = Rig::new();
+    rig.append("app.log", &bytes(100));
+    rig.measure();
+    rig.kill();
+    let mut longer = fs::read(rig.log("app.log")).expect("read");
+    longer.extend(bytes(40));
+    rig.replace("app.log", &longer);
+    rig.append("other", &bytes(300));
+    rig.restart();
+    assert_eq!(rig.finish(), 440);
+}
+
+#[test]
 fn what_two_copies_have_beyond_their_original_counts_once() {
     for cut in [true, false] {
         let mut rig = Rig::new();
