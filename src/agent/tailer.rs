@@ -40,6 +40,8 @@ enum Followed {
     AnotherFile,
     /// It is the same, and was empty until now.
     FirstBytes,
+    /// It is the same, a copy of a file that is gone.
+    Orphan,
 }
 
 /// What a round found.
@@ -89,7 +91,7 @@ impl Tailer {
                 Some(_) if draft.is_full() => break,
                 Some(_) => match self.follow(&mut draft, &found) {
                     Ok(Followed::SameFile) => {}
-                    Ok(Followed::AnotherFile | Followed::FirstBytes) => fresh.push(found),
+                    Ok(Followed::AnotherFile | Followed::FirstBytes | Followed::Orphan) => fresh.push(found),
                     Err(error) => say(&found.path, Err(error)),
                 },
             }
@@ -109,7 +111,7 @@ impl Tailer {
             }
             match self.review(&mut draft, &found) {
                 Ok(Followed::SameFile) => {}
-                Ok(Followed::AnotherFile | Followed::FirstBytes) => fresh.push(found),
+                Ok(Followed::AnotherFile | Followed::FirstBytes | Followed::Orphan) => fresh.push(found),
                 Err(error) => say(&found.path, Err(error)),
             }
         }
@@ -276,45 +278,36 @@ impl Tailer {
             draft.forget(found.id);
             return Ok(Followed::AnotherFile);
         }
-        let counted = match draft.still(of) {
-            Some(original) if draft.present.contains(&of) => {
-                let Some(live) = self.held.reader(of, original.path())? else { return same };
-                if is_prefix(&file, &live)? {
-                    let mut tracked = before;
-                    tracked.mark = mark;
-                    tracked.seen_at(&found.path);
-                    draft.put(found.id, tracked);
-                    return same;
-                }
-                // cut off since it was looked at: the next round takes what is only in the copy
-                if !original.mark.is_of(&live)? {
-                    return same;
-                }
-                // it only began like the other one
-                0
-            }
-            Some(original) if original.mark.is_in(&file, mark.offset)? => original.mark.offset,
-            Some(original) if original.mark.begins_with(&file, mark.offset)? => mark.offset,
-            // what it held when it was last compared is counted as the original's
-            Some(_) | None if before.mark.is_in(&file, mark.offset)? => before.mark.offset,
-            Some(_) | None => 0,
+        let Some(original) = draft.still(of).filter(|_| draft.gone(of).is_none()) else {
+            // it may be a copy of what took the original's place
+            return Ok(Followed::Orphan);
         };
-        draft.count(self.label(&found.path), mark.offset.saturating_sub(counted));
-        draft.put(found.id, Tracked::new(&found.path, mark));
+        let Some(live) = self.held.reader(of, original.path())? else { return same };
+        if is_prefix(&file, &live)? {
+            let mut tracked = before;
+            tracked.mark = mark;
+            tracked.seen_at(&found.path);
+            draft.put(found.id, tracked);
+        } else if original.mark.is_of(&live)? {
+            // it only began like the other one
+            draft.forget(found.id);
+            return Ok(Followed::AnotherFile);
+        }
+        // else cut off since it was looked at: the next round takes what is only in the copy
         same
     }
 
     /// A file that is new here.
     fn meet(&mut self, draft: &mut Draft<'_>, found: &Found, originals: &mut copies::Originals) -> io::Result<()> {
-        let empty = match draft.known(found.id) {
+        let before = match draft.known(found.id) {
             // it was recovered as a copy in this round
-            Some(tracked) if tracked.mark.offset > 0 => return Ok(()),
+            Some(tracked) if tracked.mark.offset > 0 && tracked.copy_of.is_none() => return Ok(()),
             known @ (Some(_) | None) => known.cloned(),
         };
         let Some(file) = self.held.reader(found.id, &found.path)? else { return Ok(()) };
         let watch = &self.watches[found.watch];
         let begins = !draft.book.begun.contains(&watch.name);
-        let skipped = begins && empty.is_none() && (draft.book.after_loss || watch.existing == Existing::Skip);
+        let skipped = begins && before.is_none() && (draft.book.after_loss || watch.existing == Existing::Skip);
         let Seen::Grown(mark) = self.look(found.id, file.try_clone()?, None)? else { return Ok(()) };
         // what was there before the agent is no copy that it could have missed, and an empty file repeats nothing yet
         let kin = if begins || mark.offset == 0 {
@@ -326,7 +319,13 @@ impl Tailer {
             self.glances.remove(&found.id);
             return Ok(());
         }
-        let mut tracked = empty.unwrap_or_else(|| Tracked::new(&found.path, mark));
+        // what it held when it was last compared is counted as its original's
+        let compared = match &before {
+            Some(before) if before.mark.is_in(&file, mark.offset)? => before.mark.offset,
+            Some(_) | None => 0,
+        };
+        let mut tracked =
+            before.filter(|before| before.copy_of.is_none()).unwrap_or_else(|| Tracked::new(&found.path, mark));
         tracked.mark = mark;
         let counted = match kin {
             _ if skipped => mark.offset,
@@ -334,8 +333,8 @@ impl Tailer {
                 tracked.copy_of = Some(original);
                 mark.offset
             }
-            Some(Kin::Continues(offset)) => offset,
-            Some(Kin::Unclear) | None => 0,
+            Some(Kin::Continues(offset)) => offset.max(compared),
+            Some(Kin::Unclear) | None => compared,
         };
         copies::add(originals, found.id, &tracked);
         draft.count(self.label(tracked.origin()), mark.offset.saturating_sub(counted));

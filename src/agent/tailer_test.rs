@@ -178,6 +178,25 @@ fn a_file_replaced_by_a_longer_copy_is_remembered_when_another_one_gets_its_inod
 }
 
 #[test]
+fn a_copy_whose_original_is_replaced_is_a_copy_of_what_took_its_place() {
+    let mut rig = Rig::new();
+    rig.append("app.log", &bytes(100));
+    rig.measure();
+    let mut whole = fs::read(rig.log("app.log")).expect("read");
+    rig.append("app.log.1", &whole);
+    rig.measure();
+    // the copy goes on with what nobody has seen in the original
+    let more = bytes(30);
+    whole.extend(&more);
+    rig.kill();
+    rig.append("app.log.1", &more);
+    whole.extend(bytes(20));
+    rig.replace("app.log", &whole);
+    rig.restart();
+    assert_eq!(rig.finish(), 150);
+}
+
+#[test]
 fn what_two_copies_have_beyond_their_original_counts_once() {
     for cut in [true, false] {
         let mut rig = Rig::new();
