@@ -34,6 +34,11 @@ enum Act {
         log: usize,
         seen_between: bool,
     },
+    /// A longer copy of it takes its place.
+    Replace {
+        log: usize,
+        length: usize,
+    },
     /// It is deleted, and the next line begins it anew: often in the same inode.
     Delete {
         log: usize,
@@ -61,6 +66,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (log.clone(), any::<bool>()).prop_map(|(log, seen_between)| Act::CopyAndCut { log, seen_between }),
         1 => log.clone().prop_map(|log| Act::Cut { log }),
         1 => (log.clone(), any::<bool>()).prop_map(|(log, seen_between)| Act::Copy { log, seen_between }),
+        1 => (log.clone(), 40..3_000_usize).prop_map(|(log, length)| Act::Replace { log, length }),
         1 => log.prop_map(|log| Act::Delete { log }),
         5 => Just(Act::Measure),
         1 => (1..2_000_000_u64).prop_map(|ms| Act::Later { ms }),
@@ -93,8 +99,7 @@ impl World {
         match *act {
             Act::Append { log, length } => {
                 self.rig.append(&World::name(log, 0), &bytes(length));
-                self.written += length as u64;
-                *self.sizes.entry(World::log(log)).or_default() += length as u64;
+                self.wrote(log, length);
             }
             Act::Rename { log } => {
                 self.make_room(log);
@@ -109,6 +114,14 @@ impl World {
                 }
             }
             Act::Copy { log, seen_between } => self.copy(log, seen_between),
+            Act::Replace { log, length } => {
+                let live = World::name(log, 0);
+                if let Ok(mut longer) = fs::read(self.rig.log(&live)) {
+                    longer.extend(bytes(length));
+                    self.rig.replace(&live, &longer);
+                    self.wrote(log, length);
+                }
+            }
             Act::Delete { log } => {
                 // what nobody has seen yet would be lost with it
                 self.measure_for_sure();
@@ -126,6 +139,11 @@ impl World {
         if self.rig.fuse.is_blown() {
             self.revive();
         }
+    }
+
+    fn wrote(&mut self, log: usize, length: usize) {
+        self.written += length as u64;
+        *self.sizes.entry(World::log(log)).or_default() += length as u64;
     }
 
     fn send(&mut self, answer_lost: bool, too_old: bool) {
