@@ -53,7 +53,8 @@ class Etcd:
         openssl("req", *curve, "-keyout", key, "-out", request, "-subj", "/CN=etcd")
         openssl("x509", "-req", "-in", request, "-CA", self.ca_file, "-CAkey", f"{key}.ca", "-CAcreateserial",
                 "-out", certificate, "-days", "2", "-extfile", str(names))  # fmt: skip
-        own = ["--cert-file", certificate, "--key-file", key, "--trusted-ca-file", self.ca_file]
+        # a CA for clients would make etcd ask every client for a certificate, which ours are not asked for
+        own = ["--cert-file", certificate, "--key-file", key]
         return own + ["--peer-cert-file", certificate, "--peer-key-file", key, "--peer-trusted-ca-file", self.ca_file]
 
     def ctl(self, *arguments, seconds=30):

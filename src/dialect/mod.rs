@@ -43,6 +43,9 @@ use request::{Body, Head, Request};
 use tally::Tally;
 use trouble::{Malformed, Trouble};
 
+/// Longest body of a request that is answered where it came in: some twenty reports. A few connections with a thousand in each
+/// would keep the replica from its peers for longer than they wait for their leader.
+const QUICK_BYTES: u64 = 4 << 10;
 /// Longest `Idempotency-Key`.
 pub const KEY_BYTES: usize = 255;
 
@@ -169,7 +172,8 @@ pub trait Dialect: 'static {
     fn hurry(_head: &mut Head) {}
     /// Whether it answers beyond a request's own deadline: streams and long polls.
     fn is_long(endpoint: &Self::Endpoint) -> bool;
-    /// Whether answering it takes no longer than taking in a few reports: such an answer is made where the request came in.
+    /// Whether answering it takes no longer than taking in a few reports, as long as its body is short: such an answer is made
+    /// where the request came in.
     fn is_quick(_endpoint: &Self::Endpoint) -> bool {
         false
     }
@@ -272,7 +276,8 @@ pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
             let route = D::route(&endpoint);
             let deadline = head.deadline + if D::is_long(&endpoint) { cx.limits.stream } else { Duration::ZERO };
             let write = head.method != Method::GET && head.method != Method::HEAD;
-            let aside = if D::is_quick(&endpoint) { None } else { cx.aside.clone() };
+            let quick = D::is_quick(&endpoint) && body.is_short(&head, QUICK_BYTES);
+            let aside = if quick { None } else { cx.aside.clone() };
             // Boxed: what is around it would be moved with all of it, several times a request.
             let answer = Box::pin(let_in::<D>(cx, Arc::clone(&head), endpoint, body));
             let answered = match &aside {
@@ -280,7 +285,10 @@ pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
                 Some(aside) => timeout_at(deadline, aside.run(answer)).await,
             };
             match answered {
-                Ok((result, rest)) => (route, result.map(|reply| made(aside, reply)), rest),
+                Ok((result, rest)) => match &aside {
+                    None => (route, result, rest),
+                    Some(aside) => (route, result.map(|reply| aside.makes(reply)), rest),
+                },
                 Err(_elapsed) => (route, Err(Trouble::TooLate { write }), Body::empty()),
             }
         }
@@ -297,14 +305,6 @@ pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
     let kind = tally::Kind { dialect: D::NAME, route, method: method_label(&head.method), code: reply.status.as_u16() };
     tally.tally.answered(kind, begun.elapsed());
     reply.with("quartermaster-request-id", &head.id)
-}
-
-/// A reply whose body is made where it was begun.
-fn made(aside: Option<Aside>, reply: Reply) -> Reply {
-    match aside {
-        None => reply,
-        Some(aside) => aside.makes(reply),
-    }
 }
 
 /// A method from a bounded set: a client may send any word.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
-use hyper::header::{AsHeaderName, CONTENT_ENCODING};
+use hyper::header::{AsHeaderName, CONTENT_ENCODING, CONTENT_LENGTH};
 use hyper::{HeaderMap, Method};
 use memchr::memchr2;
 use tokio::time::{Instant, timeout_at};
@@ -241,6 +241,13 @@ impl Body {
     #[must_use]
     pub fn take(&mut self) -> Body {
         Body { pieces: self.pieces.take(), deadline: self.deadline }
+    }
+
+    /// Whether it says beforehand that it is no longer than that.
+    #[must_use]
+    pub fn is_short(&self, head: &Head, most: u64) -> bool {
+        let said = || head.header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        self.pieces.is_none() || said().is_some_and(|length| length <= most)
     }
 
     /// Gives a body that is read piece by piece another deadline: each piece sets its own.

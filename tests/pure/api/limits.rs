@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::HeaderMap;
+use hyper::header::CONTENT_LENGTH;
 use quartermaster::dialect::aside::Aside;
 use quartermaster::http::limits::Limits;
 use quartermaster::http::listener::Listener;
@@ -243,18 +245,36 @@ async fn what_may_take_long_waits_aside_and_a_report_does_not() {
     let mut context = Arc::into_inner(context).expect("nobody else holds it");
     context.aside = Some(Aside::new(runtime.handle().clone()));
     let cluster = Cluster { solo, context: Arc::new(context) };
-    let report = |sequence: u32| {
-        let body = format!("{{\"slave\":\"S\",\"sequence\":{sequence},\"rows\":[{{\"bytes\":9}}]}}");
+    // as a client sends it: with its length, unless it streams
+    let ask = |method: &'static str, path: &'static str, body: String, length: Option<usize>| {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", basic("admin", PASSWORD).parse().expect("is a header"));
+        headers.extend(length.map(|length| (CONTENT_LENGTH, length.into())));
         let cluster = &cluster;
-        async move { cluster.ask_as("admin", "POST", "/api/v1/usage", &body).await.0 }
+        async move { cluster.ask(method, path, headers, &body).await.0.status.as_u16() }
     };
-    assert_eq!(report(1).await, 200, "the password is known from here on");
-    for (path, waits) in [("/api/v1/slaves/S", false), ("/api/v1/slaves", true), ("/_license", true)] {
-        let mut asked = std::pin::pin!(cluster.ask_as("admin", "GET", path, ""));
+    let report = |sequence: u32, blanks: usize| {
+        format!("{{\"slave\":\"S\",\"sequence\":{sequence},\"rows\":[{{\"bytes\":9}}]{}}}", " ".repeat(blanks))
+    };
+    let short = |sequence: u32| {
+        let body = report(sequence, 0);
+        ask("POST", "/api/v1/usage", body.clone(), Some(body.len()))
+    };
+    assert_eq!(short(1).await, 200, "the password is known from here on");
+    let (usage, long) = ("/api/v1/usage", report(2, 5_000));
+    let length = long.len();
+    for (method, path, body, length, waits) in [
+        ("GET", "/api/v1/slaves/S", String::new(), Some(0), false),
+        ("GET", "/api/v1/slaves", String::new(), Some(0), true),
+        ("GET", "/_license", String::new(), Some(0), true),
+        ("POST", usage, long, Some(length), true),
+        ("POST", usage, report(3, 0), None, true),
+    ] {
+        let mut asked = std::pin::pin!(ask(method, path, body, length));
         tokio::select! {
             biased;
-            answered = &mut asked => assert!(!waits, "{path} was answered: {answered:?}"),
-            status = report(2) => assert!(waits && status == 200, "{path} was not answered"),
+            answered = &mut asked => assert!(!waits, "{method} {path} was answered: {answered}"),
+            status = short(4) => assert!(waits && status == 200, "{method} {path} was not answered"),
         }
     }
     drop(free);
