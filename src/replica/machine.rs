@@ -27,6 +27,9 @@ use crate::metrics;
 
 /// Records after which readers see what a long apply has done so far: bounds how long an answer waits for others.
 const SHOW_AFTER: usize = 4_096;
+/// Bytes of entries after which the same: one record may be of thousands of reports, and a node that catches up must not keep
+/// its leader waiting for all of them.
+const SHOW_AFTER_BYTES: u64 = 512 << 10;
 /// Closed days whose ends are known: more than any retention needs, and bounded.
 const DAYS_KNOWN: usize = 4_000;
 
@@ -158,7 +161,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         while let Some((entry, responder)) = entries.try_next().await? {
             self.entry(entry, &mut fresh)?;
             responders.extend(responder);
-            if fresh.rows.len() >= SHOW_AFTER {
+            if fresh.rows.len() >= SHOW_AFTER || fresh.log_bytes >= SHOW_AFTER_BYTES {
                 self.show(&mut fresh);
                 responders.drain(..).for_each(|responder| responder.send(()));
                 tokio::task::yield_now().await;
