@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::message::{FILL, REPORT_BYTES};
 use super::native::Caller;
@@ -12,6 +12,10 @@ use super::{BenchError, Histogram, Plan, Work, message, native};
 
 /// How much of an odd answer is kept.
 const ODD_CHARS: usize = 300;
+/// Times that a request of filling is sent while the answer is that it was not done.
+const FILL_TRIES: u32 = 60;
+/// Milliseconds between them.
+const FILL_PAUSE_MS: u64 = 250;
 /// What an answer says for each report that counted.
 const ACCEPTED: &[u8] = b"\"accepted\"";
 
@@ -136,7 +140,16 @@ impl Worker {
             let head = format!("{method} {path}{}{}\r\n\r\n", self.tail, self.body.len());
             self.request.extend_from_slice(head.as_bytes());
             self.request.extend_from_slice(self.body.as_bytes());
-            let (status, body) = exchange(&mut self.channel, &self.request).await?;
+            let (mut status, mut body) = exchange(&mut self.channel, &self.request).await?;
+            // a million new slaves at once is more than a node takes in time: filling waits, as any client would
+            for _ in 1..FILL_TRIES {
+                if status != 503 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(FILL_PAUSE_MS)).await;
+                self.channel = Channel::Http(Box::new(Connection::open(&self.plan).await?));
+                (status, body) = exchange(&mut self.channel, &self.request).await?;
+            }
             self.tally.answered(work, count, status, &body);
             at += count;
         }

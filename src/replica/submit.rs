@@ -64,6 +64,8 @@ pub(super) async fn submit(
         // All waiters are let go of when the node stops.
         Ok(Err(_)) => return Err(Unavailable::Unknown),
         Err(_) => match waiting.give_up() {
+            // It is not the lead that it waited for.
+            Some(Reached::Queue) => return Err(Unavailable::Busy),
             Some(Reached::Nowhere) => return Err(Unavailable::NoLeader),
             Some(Reached::Perhaps) => return Err(Unavailable::Unknown),
             None => answered.try_recv().map_err(|_gone| Unavailable::Unknown)?,

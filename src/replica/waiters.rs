@@ -29,6 +29,8 @@ pub(super) struct Done {
 /// How far an intent had come when its caller gave up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reached {
+    /// Those before it took so long that it was never tried.
+    Queue,
     /// It surely is in no log.
     Nowhere,
     /// It was given to the log or to the leader, and may have been done.
@@ -37,6 +39,8 @@ pub(super) enum Reached {
 
 struct Waiter {
     intent: Bytes,
+    /// Whether it was ever tried.
+    tried: bool,
     /// Attempts under way, and those that ended without a clear no.
     open: u32,
     answer: oneshot::Sender<Done>,
@@ -83,7 +87,7 @@ impl Waiters {
             return None;
         }
         self.bytes.store(bytes, Ordering::Relaxed);
-        waiting.insert(id.number, Waiter { intent, open: 0, answer });
+        waiting.insert(id.number, Waiter { intent, tried: false, open: 0, answer });
         Some(answered)
     }
 
@@ -91,6 +95,7 @@ impl Waiters {
     pub(super) fn take(&self, number: u64) -> Option<Bytes> {
         let mut waiting = self.lock();
         let waiter = waiting.get_mut(&number)?;
+        waiter.tried = true;
         waiter.open += 1;
         Some(waiter.intent.clone())
     }
@@ -109,7 +114,11 @@ impl Waiters {
     pub(super) fn give_up(&self, number: u64) -> Option<Reached> {
         let waiter = self.lock().remove(&number)?;
         self.bytes.fetch_sub(waiter.intent.len(), Ordering::Relaxed);
-        Some(if waiter.open == 0 { Reached::Nowhere } else { Reached::Perhaps })
+        Some(match waiter.open {
+            0 if waiter.tried => Reached::Nowhere,
+            0 => Reached::Queue,
+            _ => Reached::Perhaps,
+        })
     }
 
     /// Whether this record answers an intent of this run of this node.
@@ -169,10 +178,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_taken_surely_reached_nothing() {
+    fn what_was_never_tried_waited_in_vain() {
         let (waiters, id, _answered) = waiting();
-        assert_eq!(waiters.give_up(id.number), Some(Reached::Nowhere));
+        assert_eq!(waiters.give_up(id.number), Some(Reached::Queue));
         assert_eq!(waiters.give_up(id.number), None);
+    }
+
+    #[test]
+    fn what_came_back_from_its_only_attempt_reached_nothing() {
+        let (waiters, id, _answered) = waiting();
+        assert!(waiters.take(id.number).is_some());
+        waiters.came_back(&[id.number]);
+        assert_eq!(waiters.give_up(id.number), Some(Reached::Nowhere));
     }
 
     #[test]
