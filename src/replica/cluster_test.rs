@@ -103,3 +103,27 @@ async fn without_a_quorum_a_write_is_refused_truthfully_and_only_stale_reads_wor
     assert!(stale.age > Duration::from_millis(500), "{:?}", stale.age);
     one.replica.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_quorum_who_waits_behind_another_write_is_told_that_nobody_leads() {
+    let rig = Rig::new();
+    let [one, two, three] = rig.three().await;
+    two.replica.stop().await;
+    three.replica.stop().await;
+    let (admin, shared) = (super::rig_test::admin(), one.cluster.parts());
+    let (first, second) = (usage("s1", 1, 1), usage("s1", 2, 1));
+    let under_way = one.replica.submit(&admin, None, &first, soon());
+    let behind = async {
+        while shared.waiters.handed_over().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(300);
+        one.replica.submit(&admin, None, &second, deadline).await
+    };
+    tokio::select! {
+        biased;
+        refused = behind => assert_eq!(refused.map(|answer| answer.seq), Err(Unavailable::NoLeader)),
+        answer = under_way => panic!("{answer:?}"),
+    }
+    one.replica.stop().await;
+}

@@ -55,7 +55,7 @@ pub(super) async fn submit(
     if shared.journal.tail_bytes() > FULL_TAIL_BYTES {
         return Err(Unavailable::Busy);
     }
-    let begun = Instant::now();
+    let (begun, applied) = (Instant::now(), shared.window.index());
     let mut answered = shared.waiters.wait(id, intent).ok_or(Unavailable::Busy)?;
     let waiting = Waiting { shared, id };
     shared.proposals.propose(id.number);
@@ -64,16 +64,23 @@ pub(super) async fn submit(
         // All waiters are let go of when the node stops.
         Ok(Err(_)) => return Err(Unavailable::Unknown),
         Err(_) => match waiting.give_up() {
-            // It is not the lead that it waited for.
-            Some(Reached::Queue) => return Err(Unavailable::Busy),
-            Some(Reached::Nowhere) => return Err(Unavailable::NoLeader),
-            Some(Reached::Perhaps) => return Err(Unavailable::Unknown),
+            Some(reached) => return Err(in_vain(reached, shared.window.index() > applied)),
             None => answered.try_recv().map_err(|_gone| Unavailable::Unknown)?,
         },
     };
     drop(waiting);
     shared.counters.waited.record(begun.elapsed());
     answer(shared, done)
+}
+
+/// What is said to who waited in vain; `others_done` tells whether anything was done meanwhile.
+fn in_vain(reached: Reached, others_done: bool) -> Unavailable {
+    match reached {
+        // There is a leader, or nothing would have been done.
+        Reached::Queue if others_done => Unavailable::Busy,
+        Reached::Queue | Reached::Nowhere => Unavailable::NoLeader,
+        Reached::Perhaps => Unavailable::Unknown,
+    }
 }
 
 fn serves(shared: &Shared, waited: Waited) -> Result<(), Unavailable> {
@@ -94,4 +101,19 @@ fn answer(shared: &Shared, done: Done) -> Result<Answer, Unavailable> {
     let first =
         first.ok_or_else(|| Unavailable::NotServing(format!("record {seq}, which answered this request, is gone")))?;
     Ok(Answer { seq: first.seq, at: first.at, outcome: first.outcome, repeated: true, view })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_saw_others_pass_is_told_that_the_node_is_busy() {
+        assert_eq!(in_vain(Reached::Queue, true), Unavailable::Busy);
+        assert_eq!(in_vain(Reached::Queue, false), Unavailable::NoLeader);
+        for others_done in [false, true] {
+            assert_eq!(in_vain(Reached::Nowhere, others_done), Unavailable::NoLeader);
+            assert_eq!(in_vain(Reached::Perhaps, others_done), Unavailable::Unknown);
+        }
+    }
 }
