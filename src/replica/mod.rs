@@ -27,6 +27,7 @@ mod start;
 mod stats;
 mod submit;
 mod timing;
+mod turns;
 pub mod types;
 mod upkeep;
 pub mod verify;

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::either_way;
 use super::peers::wire::{PeerCall, PeerReply};
 use super::shared::Shared;
+use super::turns::queue_up;
 use super::types::Batch;
 use crate::domain::apply::encode_batch;
 
@@ -152,6 +153,7 @@ pub(super) async fn run(shared: Arc<Shared>, Queue(mut queue): Queue) {
             None => queue.recv().await,
         };
         let Some(first) = first else { return };
+        queue_up(&queue).await;
         let mut gathered = Gathered::default();
         left_over = gathered.take(first, &shared);
         while left_over.is_none()

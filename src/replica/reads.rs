@@ -12,6 +12,7 @@ use super::either_way;
 use super::peers::wire::{PeerCall, PeerReply};
 use super::published::Published;
 use super::shared::Shared;
+use super::turns::queue_up;
 
 /// How long nobody's lead is waited for before another barrier; a new leader ends it sooner.
 const BETWEEN_BARRIERS: Duration = Duration::from_millis(20);
@@ -57,6 +58,7 @@ pub(super) async fn run(shared: Arc<Shared>, Readers(mut readers): Readers) {
     let mut waiting = Vec::new();
     while let Some(first) = readers.recv().await {
         waiting.push(first);
+        queue_up(&readers).await;
         while !waiting.is_empty() {
             // Whoever came before this line may join; whoever comes later waits for the next.
             while let Ok(more) = readers.try_recv() {
