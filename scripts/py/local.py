@@ -84,19 +84,28 @@ def argv_of(pid):
 def processes(node):
     """The processes that run exactly this node's command line, whoever started them."""
     found = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
-    return [pid for pid in found if argv_of(pid) == node["start"] and is_alive(pid)]
+
+    def is_it(pid):
+        # of a process that ends the command line goes first, and the directory's lock last
+        command = argv_of(pid)
+        return command == node["start"] or (pid == node["pid"] and not command)
+
+    return [pid for pid in found if is_it(pid) and is_alive(pid)]
 
 
 def is_alive(pid):
+    """Whether any of its threads runs: the first one may have ended while others still hold the files."""
     try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        threads = os.listdir(f"/proc/{pid}/task")
+        states = [Path(f"/proc/{pid}/task/{thread}/stat").read_text(errors="replace") for thread in threads]
     except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}").exists()
+    return any(state.rpartition(")")[2].split()[0] not in "ZX" for state in states)
 
 
 def start(node):
-    """Starts the node in a session of its own, its log appended to its file; the process."""
+    """Starts the node in a session of its own, its log appended to its file; the process. Waits for one that ends."""
+    wait_for(f"{node['name']} has ended", STOP_SECONDS, lambda: (not processes(node), "it still holds its directory"))
     with open(node["log_file"], "ab") as log:
         process = subprocess.Popen(
             node["start"],
