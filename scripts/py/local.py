@@ -97,7 +97,7 @@ def is_alive(pid):
     """Whether any of its threads runs: the first one may have ended while others still hold the files."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
-        states = [Path(f"/proc/{pid}/task/{thread}/stat").read_text(errors="replace") for thread in threads]
+        states = [Path(f"/proc/{pid}/task/{thread}/stat").read_text(encoding="utf-8", errors="replace") for thread in threads]
     except OSError:
         return Path(f"/proc/{pid}").exists()
     return any(state.rpartition(")")[2].split()[0] not in "ZX" for state in states)

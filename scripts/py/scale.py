@@ -30,7 +30,7 @@ RESTART_SECONDS = 10.0
 PAGE = 10_000
 DAY_SECONDS = 600.0  # that a day's share of the records may take
 CONNECTIONS = 64
-FILL = 1_000  # slaves in one request while they are written for the first time
+FILL = 1_000  # slaves in one request of `quartermaster bench --fill`
 FIRST_REPORTS = 20_000  # after filling, before anything is measured
 DAY_MS = 86_400_000
 FAKED = ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_CACHE_DURATION", "FAKETIME_DONT_FAKE_MONOTONIC")
@@ -154,16 +154,17 @@ class Scale:
     def memory(self):
         return max(map(memory, self.nodes))
 
-    def sample(self):
-        return [cpu(node) for node in self.ordered()], self.seq(), time.monotonic()
+    def sample(self, nodes):
+        return [cpu(node) for node in nodes], self.seq(), time.monotonic()
 
     def measure(self):
         """CPU microseconds of a report on all nodes and on the leader, and reports in a second."""
+        nodes = self.ordered()
         self.load.send_signal(signal.SIGCONT)
         time.sleep(self.options.seconds / 4)
-        before, first, began = self.sample()
+        before, first, began = self.sample(nodes)
         time.sleep(self.options.seconds)
-        after, last, ended = self.sample()
+        after, last, ended = self.sample(nodes)
         self.has(0)
         self.load.send_signal(signal.SIGSTOP)
         used = [(then - now) * 1e6 / (last - first) for then, now in zip(after, before, strict=True)]
@@ -210,7 +211,8 @@ class Scale:
         node = self.ordered()[1]
         [pid] = local.processes(node)
         local.send(pid, number)
-        os.waitpid(pid, 0)  # the first thread may be gone while others still hold the directory
+        local.wait_for("it ends", 60, lambda: (not local.processes(node), "it runs"))
+        local.reap()
         began = time.monotonic()
         local.wait_ready(node, local.start(node), seconds=120)
         took = time.monotonic() - began

@@ -60,12 +60,6 @@ impl Window {
         self.applied.send_replace(index);
     }
 
-    /// The log index that was applied last.
-    #[must_use]
-    pub(super) fn index(&self) -> u64 {
-        *self.applied.borrow()
-    }
-
     /// Tells which log index was applied last.
     #[must_use]
     pub(super) fn applied(&self) -> watch::Receiver<u64> {
@@ -75,7 +69,7 @@ impl Window {
     /// Whether everything up to `index` is shown.
     #[must_use]
     pub(super) fn has(&self, index: u64) -> bool {
-        self.index() >= index
+        *self.applied.borrow() >= index
     }
 
     /// The newest state was up to date at this instant.

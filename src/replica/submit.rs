@@ -55,7 +55,7 @@ pub(super) async fn submit(
     if shared.journal.tail_bytes() > FULL_TAIL_BYTES {
         return Err(Unavailable::Busy);
     }
-    let (begun, applied) = (Instant::now(), shared.window.index());
+    let (begun, applied) = (Instant::now(), shared.counters.log_bytes());
     let mut answered = shared.waiters.wait(id, intent).ok_or(Unavailable::Busy)?;
     let waiting = Waiting { shared, id };
     shared.proposals.propose(id.number);
@@ -64,7 +64,7 @@ pub(super) async fn submit(
         // All waiters are let go of when the node stops.
         Ok(Err(_)) => return Err(Unavailable::Unknown),
         Err(_) => match waiting.give_up() {
-            Some(reached) => return Err(in_vain(reached, shared.window.index() > applied)),
+            Some(reached) => return Err(in_vain(reached, shared.counters.log_bytes() > applied)),
             None => answered.try_recv().map_err(|_gone| Unavailable::Unknown)?,
         },
     };
