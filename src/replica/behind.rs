@@ -25,7 +25,8 @@ pub struct Pace {
     pub write: Duration,
     /// Between two flushes, at most.
     pub flush: Duration,
-    /// Log bytes applied since the last checkpoint after which another is due: what a restart replays at most, about.
+    /// Log bytes applied since the last checkpoint after which another is due, unless that one is larger: then as many as
+    /// it has. So what a restart replays, and what checkpoints cost, both follow the size of the state.
     pub checkpoint_bytes: u64,
     /// Time after which a checkpoint is due if anything was applied at all.
     pub checkpoint: Duration,
@@ -90,6 +91,7 @@ impl Behind {
             flushed: Instant::now(),
             last: Instant::now(),
             bytes: 0,
+            checkpoint: None,
         };
         let thread = std::thread::Builder::new().name("write-behind".to_owned()).spawn(move || worker.run(&orders))?;
         *shared.behind.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -132,6 +134,8 @@ struct Worker {
     last: Instant,
     /// Log bytes applied when the last checkpoint began.
     bytes: u64,
+    /// Who writes it.
+    checkpoint: Option<JoinHandle<()>>,
 }
 
 impl Worker {
@@ -161,19 +165,28 @@ impl Worker {
 
     fn tick(&mut self) {
         let done = if self.flushed.elapsed() >= self.pace.flush { self.flush().map(|_| ()) } else { self.write() };
-        match done {
+        match done.and_then(|()| self.checkpoint_due()) {
+            Ok(true) => self.checkpoint(),
             // A snapshot is being installed: the new database has everything.
-            Ok(()) | Err(Unreadable::Closed) => {}
-            Err(error) => {
-                self.shared.fail(&format!("the journal cannot be written: {error}"));
-                return;
-            }
+            Ok(false) | Err(Unreadable::Closed) => {}
+            Err(error) => self.shared.fail(&format!("the journal cannot be written: {error}")),
         }
-        let bytes = self.shared.counters.log_bytes();
-        let grown = bytes - self.bytes;
-        if grown >= self.pace.checkpoint_bytes || (grown > 0 && self.last.elapsed() >= self.pace.checkpoint) {
-            self.checkpoint();
+    }
+
+    fn checkpoint_due(&self) -> Result<bool, Unreadable> {
+        let grown = self.shared.counters.log_bytes() - self.bytes;
+        if grown == 0 || self.checkpoint.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return Ok(false);
         }
+        if self.last.elapsed() >= self.pace.checkpoint {
+            return Ok(true);
+        }
+        if grown < self.pace.checkpoint_bytes {
+            return Ok(false);
+        }
+        let newest =
+            self.shared.journal.with_db(|db| db.newest_checkpoint()?.map_or(Ok(0), |newest| newest.bytes()))?;
+        Ok(grown >= newest)
     }
 
     fn write(&mut self) -> Result<(), Unreadable> {
@@ -217,8 +230,9 @@ impl Worker {
                 Err(error) => shared.fail(&format!("no checkpoint can be written: {error}")),
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work) {
-            tracing::warn!(%error, "no thread for a checkpoint; it is tried again");
+        match std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work) {
+            Ok(thread) => self.checkpoint = Some(thread),
+            Err(error) => tracing::warn!(%error, "no thread for a checkpoint; it is tried again"),
         }
     }
 }

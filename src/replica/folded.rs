@@ -16,7 +16,7 @@ const STATE: u8 = 0;
 const USAGE: u8 = 1;
 /// The format of the projection in a checkpoint.
 const USAGE_FORMAT: u8 = 1;
-/// Bytes of one of its pieces: small beside a write buffer, large beside a row's overhead.
+/// Bytes of one of its pieces.
 const CHUNK_BYTES: usize = 1 << 20;
 /// Rows that are read at a time while replaying.
 const ROWS_AT_A_TIME: usize = 4_096;
@@ -84,12 +84,12 @@ pub(super) fn chunks<E>(frozen: &Published, mut put: impl FnMut(&[u8]) -> Result
 }
 
 /// Reads a checkpoint.
-fn read(checkpoint: &Checkpoint<'_>) -> Result<Folded, Unloadable> {
+fn read(checkpoint: &Checkpoint) -> Result<Folded, Unloadable> {
     let seq = checkpoint.seq();
     let damaged = |what: &str| Unloadable::Damaged(format!("the checkpoint at record {seq} {what}"));
     let broken = |error: codec::Malformed| damaged(&format!("does not decode: {error}"));
     let (mut state, mut usage) = (Loader::default(), Vec::new());
-    for chunk in checkpoint.chunks() {
+    for chunk in checkpoint.chunks()? {
         let chunk = chunk?;
         match chunk.split_first() {
             Some((&STATE, chunk)) => state.take(chunk).map_err(broken)?,

@@ -1,47 +1,65 @@
-//! Checkpoints within the `state` database: numbered chunks, and a mark that says they are all there. The newest two
-//! stay; what has no mark, or not all of its chunks, does not count.
+//! Checkpoints: files beside the tables of the `state` database (docs/adr/0067). Written once, read once, dropped whole;
+//! the newest two stay. A file has its name only when all of it, and every row up to it, is on disk.
 
-use rocksdb::{DBIterator, Direction, IteratorMode, ReadOptions, WriteBatch};
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
+use super::crc::crc32;
 use super::error::StoreError;
-use super::state_db::StateDb;
+use super::state_db::{StateDb, sync_dir};
 
-/// Table of the chunks: tag, position, number.
-const CHUNK: u8 = b'c';
-/// Table of the marks: tag, position; how many chunks there are.
-const MARK: u8 = b'f';
+const WHAT: &str = "checkpoint";
+/// What a file begins with; the digits are the format. Behind it come chunks: length, checksum, bytes.
+const MAGIC: &[u8; 8] = b"qmckpt01";
+/// What the name of a finished one begins with; its position follows.
+const FINISHED: &str = "checkpoint-";
+/// The name of the one that is being written.
+const UNFINISHED: &str = "unfinished-checkpoint";
+/// In the place of a length: no chunk, but the number of chunks before, and the end.
+const END: u32 = u32::MAX;
+/// Bytes that go to the disk at a time: the log syncs to the same one, and must not wait behind all of it.
+const SYNC_BYTES: usize = 8 << 20;
 /// How many finished checkpoints stay: the newest, and one to fall back on.
 const KEPT: usize = 2;
 
 /// A finished checkpoint.
-pub struct Checkpoint<'a> {
-    db: &'a StateDb,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
     seq: u64,
-    chunks: u32,
+    path: PathBuf,
 }
 
 /// A checkpoint that is being written.
 pub struct CheckpointWriter<'a> {
     db: &'a StateDb,
     seq: u64,
+    path: PathBuf,
+    file: BufWriter<File>,
     chunks: u32,
+    unsynced: usize,
 }
 
 /// The chunks of a checkpoint, in order. A chunk that is missing is an error, never an early end.
-pub struct CheckpointChunks<'a> {
-    db: &'a StateDb,
-    items: DBIterator<'a>,
-    seq: u64,
-    next: u32,
-    chunks: u32,
+pub struct CheckpointChunks {
+    path: PathBuf,
+    file: BufReader<File>,
+    /// Bytes that are still to be read.
+    left: u64,
+    read: u32,
+    ended: bool,
 }
 
 impl<'a> CheckpointWriter<'a> {
     pub(super) fn begin(db: &'a StateDb, seq: u64) -> Result<Self, StoreError> {
-        let mut batch = WriteBatch::default();
-        forget(&mut batch, seq);
-        db.write(batch)?;
-        Ok(Self { db, seq, chunks: 0 })
+        let path = db.dir().join(UNFINISHED);
+        let begun = File::create(&path).map(BufWriter::new).and_then(|mut file| {
+            file.write_all(MAGIC)?;
+            Ok(file)
+        });
+        let file = begun.map_err(|error| StoreError::system(WHAT, &path, "make", &error))?;
+        Ok(Self { db, seq, path, file, chunks: 0, unsynced: 0 })
     }
 
     /// Writes the next chunk.
@@ -49,52 +67,70 @@ impl<'a> CheckpointWriter<'a> {
     /// # Errors
     /// When the disk refuses.
     pub fn put(&mut self, chunk: &[u8]) -> Result<(), StoreError> {
-        let mut batch = WriteBatch::default();
-        batch.put(chunk_key(self.seq, self.chunks), chunk);
-        self.db.write(batch)?;
-        self.chunks = self.chunks.checked_add(1).ok_or_else(|| self.db.damaged("a checkpoint has too many chunks"))?;
+        self.write(chunk).map_err(|error| StoreError::system(WHAT, &self.path, "write", &error))
+    }
+
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(chunk.len()).ok().filter(|length| *length != END);
+        let length = length.ok_or_else(|| io::Error::other("a chunk is too long"))?;
+        self.file.write_all(&length.to_be_bytes())?;
+        self.file.write_all(&crc32(chunk).to_be_bytes())?;
+        self.file.write_all(chunk)?;
+        self.chunks += 1;
+        self.unsynced += chunk.len();
+        if self.unsynced >= SYNC_BYTES {
+            self.file.flush()?;
+            self.file.get_ref().sync_data()?;
+            self.unsynced = 0;
+        }
         Ok(())
     }
 
-    /// Marks it as finished, forgets all but the newest two, and makes it durable.
+    /// Makes it durable, with every row up to it; then it counts, and all but the newest two go.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn finish(self) -> Result<(), StoreError> {
-        let mut batch = WriteBatch::default();
-        batch.put(mark_key(self.seq), self.chunks.to_be_bytes());
-        self.db.write(batch)?;
-        // The mark reaches the disk together with the chunks or after them: one table, flushed in order.
+    pub fn finish(mut self) -> Result<(), StoreError> {
+        let ended = self.end();
+        ended.map_err(|error| StoreError::system(WHAT, &self.path, "write", &error))?;
         self.db.flush()?;
-        self.forget_older()
+        let _no_snapshot_meanwhile = self.db.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        let finished = path_of(self.db.dir(), self.seq);
+        fs::rename(&self.path, &finished).map_err(|error| StoreError::system(WHAT, &finished, "finish", &error))?;
+        sync_dir(self.db.dir())?;
+        for old in Checkpoint::all(self.db.dir())?.iter().skip(KEPT) {
+            fs::remove_file(&old.path).map_err(|error| StoreError::system(WHAT, &old.path, "remove", &error))?;
+        }
+        Ok(())
     }
 
-    fn forget_older(&self) -> Result<(), StoreError> {
-        let finished = Checkpoint::all(self.db)?;
-        let Some(oldest) = finished.iter().map(|one| one.seq).nth(KEPT - 1) else { return Ok(()) };
-        let mut batch = WriteBatch::default();
-        batch.delete_range(mark_key(0), mark_key(oldest));
-        batch.delete_range(chunk_key(0, 0), chunk_key(oldest, 0));
-        self.db.write(batch)
+    fn end(&mut self) -> io::Result<()> {
+        self.file.write_all(&END.to_be_bytes())?;
+        self.file.write_all(&self.chunks.to_be_bytes())?;
+        self.file.flush()?;
+        self.file.get_ref().sync_all()
     }
 }
 
-impl<'a> Checkpoint<'a> {
-    pub(super) fn all(db: &'a StateDb) -> Result<Vec<Self>, StoreError> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(vec![MARK]);
-        options.set_iterate_upper_bound(vec![MARK + 1]);
-        let mut found = Vec::new();
-        for item in db.db.iterator_opt(IteratorMode::End, options) {
-            let (key, value) = item.map_err(|error| db.error("read", &error))?;
-            let seq = key.get(1..9).and_then(|seq| seq.try_into().ok()).map(u64::from_be_bytes);
-            let chunks = value.as_ref().try_into().ok().map(u32::from_be_bytes);
-            let (Some(seq), Some(chunks)) = (seq, chunks) else {
-                return Err(db.damaged("a checkpoint's mark has a wrong length"));
-            };
-            found.push(Self { db, seq, chunks });
-        }
+impl Checkpoint {
+    /// The finished ones in a directory, the newest first.
+    pub(super) fn all(dir: &Path) -> Result<Vec<Self>, StoreError> {
+        let files = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let files = files.map_err(|error| StoreError::system(WHAT, dir, "look for", &error))?;
+        let seq = |file: &fs::DirEntry| file.file_name().to_str()?.strip_prefix(FINISHED)?.parse().ok();
+        let mut found: Vec<_> =
+            files.iter().filter_map(|file| Some(Self { seq: seq(file)?, path: file.path() })).collect();
+        found.sort_unstable_by_key(|one| std::cmp::Reverse(one.seq));
         Ok(found)
+    }
+
+    /// Puts links to the finished ones into another directory.
+    pub(super) fn link_all(from: &Path, to: &Path) -> Result<(), StoreError> {
+        for one in Self::all(from)? {
+            let link = path_of(to, one.seq);
+            fs::hard_link(&one.path, &link).map_err(|error| StoreError::system(WHAT, &link, "link", &error))?;
+        }
+        Ok(())
     }
 
     /// The position as of which it was taken.
@@ -103,52 +139,87 @@ impl<'a> Checkpoint<'a> {
         self.seq
     }
 
+    /// How many bytes it has.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        let about = fs::metadata(&self.path).map_err(|error| StoreError::system(WHAT, &self.path, "read", &error))?;
+        Ok(about.len())
+    }
+
     /// Its chunks.
-    #[must_use]
-    pub fn chunks(&self) -> CheckpointChunks<'a> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(chunk_key(self.seq, self.chunks).to_vec());
-        // Read once and never again: it would only push others out of the cache.
-        options.fill_cache(false);
-        let from = chunk_key(self.seq, 0);
-        let items = self.db.db.iterator_opt(IteratorMode::From(&from, Direction::Forward), options);
-        CheckpointChunks { db: self.db, items, seq: self.seq, next: 0, chunks: self.chunks }
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn chunks(&self) -> Result<CheckpointChunks, StoreError> {
+        let refused = |error: io::Error| StoreError::system(WHAT, &self.path, "read", &error);
+        let file = File::open(&self.path).map_err(refused)?;
+        let left = file.metadata().map_err(refused)?.len();
+        let path = self.path.clone();
+        let mut chunks = CheckpointChunks { path, file: BufReader::new(file), left, read: 0, ended: false };
+        if chunks.array()? != *MAGIC {
+            return Err(chunks.damaged("it does not begin like a checkpoint"));
+        }
+        Ok(chunks)
     }
 }
 
-impl Iterator for CheckpointChunks<'_> {
+impl CheckpointChunks {
+    fn damaged(&self, detail: &str) -> StoreError {
+        StoreError::Damaged { what: WHAT, path: self.path.clone(), detail: detail.to_owned() }
+    }
+
+    /// Reads exactly so much.
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), StoreError> {
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(|| self.damaged("it is cut off"))?;
+        self.file.read_exact(bytes).map_err(|error| StoreError::system(WHAT, &self.path, "read", &error))
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn number(&mut self) -> Result<u32, StoreError> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        let length = self.number()?;
+        if length == END {
+            return if self.number()? == self.read { Ok(None) } else { Err(self.damaged("chunks are missing")) };
+        }
+        let sum = self.number()?;
+        // Before memory is taken for it: a damaged length may say anything.
+        if u64::from(length) > self.left {
+            return Err(self.damaged("it is cut off"));
+        }
+        let mut chunk = vec![0; length as usize];
+        self.fill(&mut chunk)?;
+        if crc32(&chunk) != sum {
+            return Err(self.damaged("a chunk is not what was written"));
+        }
+        self.read += 1;
+        Ok(Some(chunk))
+    }
+}
+
+impl Iterator for CheckpointChunks {
     type Item = Result<Vec<u8>, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.next == self.chunks {
+        if self.ended {
             return None;
         }
-        let wanted = chunk_key(self.seq, self.next);
-        let item = match self.items.next() {
-            Some(Ok((key, chunk))) if key.as_ref() == wanted => Ok(chunk.into_vec()),
-            Some(Err(error)) => Err(self.db.error("read", &error)),
-            Some(Ok(_)) | None => Err(self.db.damaged("a chunk of a finished checkpoint is missing")),
-        };
+        let next = self.chunk().transpose();
         // After an error nothing more comes.
-        self.next = if item.is_ok() { self.next + 1 } else { self.chunks };
-        Some(item)
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
     }
 }
 
-fn forget(batch: &mut WriteBatch, seq: u64) {
-    batch.delete(mark_key(seq));
-    batch.delete_range(chunk_key(seq, 0), chunk_key(seq, u32::MAX));
-}
-
-fn mark_key(seq: u64) -> [u8; 9] {
-    let mut key = [MARK; 9];
-    key[1..].copy_from_slice(&seq.to_be_bytes());
-    key
-}
-
-fn chunk_key(seq: u64, number: u32) -> [u8; 13] {
-    let mut key = [CHUNK; 13];
-    key[1..9].copy_from_slice(&seq.to_be_bytes());
-    key[9..].copy_from_slice(&number.to_be_bytes());
-    key
+fn path_of(dir: &Path, seq: u64) -> PathBuf {
+    dir.join(format!("{FINISHED}{seq:020}"))
 }

@@ -160,7 +160,7 @@ impl LogDb {
     /// What it says about its size.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        tuning::sizes(&self.db)
+        Sizes::of(|name| self.db.property_int_value(name).ok().flatten().unwrap_or_default())
     }
 
     fn error(&self, doing: &'static str, error: &rocksdb::Error) -> StoreError {

@@ -10,6 +10,7 @@ mod log_db;
 mod promise;
 mod state_db;
 mod tuning;
+mod upgrade;
 
 #[cfg(test)]
 mod log_db_test;

@@ -1,27 +1,35 @@
-//! The `state` database: the journal's rows, named values, and checkpoints. It has no log of its own: what was written
-//! since the last flush is gone after a crash, all of it from one point on, and the caller makes it again.
+//! The `state` database: the journal's rows and named values, and checkpoints beside them. It has no log of its own: what
+//! was written since the last flush is gone after a crash, all of it from one point on, and the caller makes it again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rocksdb::checkpoint::Checkpoint as Links;
-use rocksdb::{DB, DBIterator, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{
+    ColumnFamily, DB, DBIterator, Direction, FlushOptions, IteratorMode, ReadOptions, WriteBatch, WriteOptions,
+};
 
 use super::error::StoreError;
 use super::tuning::{self, Sizes};
+use super::upgrade;
 
 pub use super::checkpoint::{Checkpoint, CheckpointChunks, CheckpointWriter};
 
-pub(super) const WHAT: &str = "state";
+const WHAT: &str = "state";
 /// Table of the rows that are kept: tag, seq.
 const KEPT: u8 = b'k';
 /// Table of the rows that are dropped by the day: tag, seq.
-const PASSING: u8 = b'p';
+pub(super) const PASSING: u8 = b'p';
+/// Where that table lies: what only ever grows at its end is never merged with anything (docs/adr/0068).
+const PASSING_FAMILY: &str = "passing";
+/// Where the others lie.
+const FAMILY: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 /// Table of the named values: tag, name.
 const META: u8 = b'm';
 
 /// One write of many rows: beyond it, memory grows and nothing gets faster.
-const WRITE_BYTES: usize = 1 << 20;
+pub(super) const WRITE_BYTES: usize = 1 << 20;
 
 /// For how long a row is meant to stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +45,13 @@ impl Shelf {
         match self {
             Shelf::Kept => KEPT,
             Shelf::Passing => PASSING,
+        }
+    }
+
+    const fn family(self) -> &'static str {
+        match self {
+            Shelf::Kept => FAMILY,
+            Shelf::Passing => PASSING_FAMILY,
         }
     }
 }
@@ -67,6 +82,8 @@ pub struct StoredRow {
 pub struct StateDb {
     pub(super) db: DB,
     dir: PathBuf,
+    /// Held while checkpoints get their names and lose them: a snapshot holds those that it saw.
+    pub(super) naming: Mutex<()>,
 }
 
 impl StateDb {
@@ -90,13 +107,16 @@ impl StateDb {
         if !dir.join("CURRENT").exists() {
             return Err(StoreError::Missing { what: WHAT, path: dir.to_owned() });
         }
-        Self::open_with(dir, false)
+        let db = Self::open_with(dir, false)?;
+        upgrade::bring_up(&db)?;
+        Ok(db)
     }
 
     fn open_with(dir: &Path, create: bool) -> Result<Self, StoreError> {
-        let db = DB::open(&tuning::state(create), dir)
+        let families = [FAMILY, PASSING_FAMILY].map(|name| (name, tuning::state(create)));
+        let db = DB::open_cf_with_opts(&tuning::state(create), dir, families)
             .map_err(|error| StoreError::rocks(WHAT, dir, if create { "make" } else { "open" }, &error))?;
-        Ok(Self { db, dir: dir.to_owned() })
+        Ok(Self { db, dir: dir.to_owned(), naming: Mutex::default() })
     }
 
     /// Puts the files of a snapshot in the place of a database that nobody has open. A crash leaves the old one or
@@ -140,7 +160,7 @@ impl StateDb {
         for row in rows {
             bytes.clear();
             row.parts.iter().for_each(|part| bytes.extend_from_slice(part));
-            batch.put(row_key(row.shelf, row.seq), &bytes);
+            batch.put_cf(self.family(row.shelf), row_key(row.shelf, row.seq), &bytes);
             if batch.size_in_bytes() >= WRITE_BYTES {
                 self.write(std::mem::take(&mut batch))?;
             }
@@ -156,7 +176,8 @@ impl StateDb {
     /// # Errors
     /// When the disk refuses.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|error| self.error("flush", &error))
+        let families = [self.family(Shelf::Kept), self.family(Shelf::Passing)];
+        self.db.flush_cfs_opt(&families, &FlushOptions::default()).map_err(|error| self.error("flush", &error))
     }
 
     /// A named value.
@@ -173,7 +194,8 @@ impl StateDb {
     /// When it cannot be read.
     pub fn get(&self, seq: u64) -> Result<Option<StoredRow>, StoreError> {
         for shelf in [Shelf::Kept, Shelf::Passing] {
-            let found = self.db.get(row_key(shelf, seq)).map_err(|error| self.error("read", &error))?;
+            let found =
+                self.db.get_cf(self.family(shelf), row_key(shelf, seq)).map_err(|error| self.error("read", &error))?;
             if let Some(bytes) = found {
                 return Ok(Some(StoredRow { seq, shelf, bytes }));
             }
@@ -246,25 +268,25 @@ impl StateDb {
     /// # Errors
     /// When the disk refuses.
     pub fn drop_range(&self, shelf: Shelf, first: u64, last: u64, meta: &[(&str, &[u8])]) -> Result<(), StoreError> {
-        let (from, to) = (row_key(shelf, first), row_key(shelf, last));
+        let (family, from, to) = (self.family(shelf), row_key(shelf, first), row_key(shelf, last));
         // No row has the very last position, so the one after `last` exists.
         let end = row_key(shelf, last.saturating_add(1));
         let mut batch = WriteBatch::default();
-        batch.delete_range(from, end);
+        batch.delete_range_cf(family, from, end);
         for (name, bytes) in meta {
             batch.put(meta_key(name), bytes);
         }
         self.write(batch)?;
         // Files go only once the deletion is durable: else a crash would bring back some of the rows.
         self.flush()?;
-        self.db.delete_file_in_range(from, to).map_err(|error| self.error("shorten", &error))?;
+        self.db.delete_file_in_range_cf(family, from, to).map_err(|error| self.error("shorten", &error))?;
         // If the deletion had been compacted into one of those files by now, it went with it.
         let mut batch = WriteBatch::default();
-        batch.delete_range(from, end);
+        batch.delete_range_cf(family, from, end);
         self.write(batch)
     }
 
-    /// Begins a checkpoint as of `seq`, and forgets an unfinished one of the same position.
+    /// Begins a checkpoint as of `seq`, in the place of an unfinished one. One at a time.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -276,7 +298,7 @@ impl StateDb {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn newest_checkpoint(&self) -> Result<Option<Checkpoint<'_>>, StoreError> {
+    pub fn newest_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
         Ok(self.checkpoints()?.into_iter().next())
     }
 
@@ -284,8 +306,8 @@ impl StateDb {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn checkpoints(&self) -> Result<Vec<Checkpoint<'_>>, StoreError> {
-        Checkpoint::all(self)
+    pub fn checkpoints(&self) -> Result<Vec<Checkpoint>, StoreError> {
+        Checkpoint::all(&self.dir)
     }
 
     /// Flushes, and makes a copy in a directory that must not be there yet, by hard links: cheap at any size. It is
@@ -297,21 +319,26 @@ impl StateDb {
         if dir.exists() {
             return Err(StoreError::Exists { what: "snapshot", path: dir.to_owned() });
         }
+        let _none_comes_or_goes = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
         Links::new(&self.db)
             .and_then(|links| links.create_checkpoint(dir))
-            .map_err(|error| StoreError::rocks("snapshot", dir, "make", &error))
+            .map_err(|error| StoreError::rocks("snapshot", dir, "make", &error))?;
+        Checkpoint::link_all(&self.dir, dir)
     }
 
     /// What it says about its size.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        tuning::sizes(&self.db)
+        let families = [self.family(Shelf::Kept), self.family(Shelf::Passing)];
+        let read = |family: &ColumnFamily, name: &str| self.db.property_int_value_cf(family, name).ok().flatten();
+        Sizes::of(|name| families.iter().filter_map(|family| read(family, name)).sum())
     }
 
     fn walk<'a>(&'a self, shelf: Shelf, first: u64, mut options: ReadOptions) -> Walk<'a> {
         options.set_iterate_upper_bound(vec![shelf.tag() + 1]);
         let from = row_key(shelf, first);
-        let items = self.db.iterator_opt(IteratorMode::From(&from, Direction::Forward), options);
+        let mode = IteratorMode::From(&from, Direction::Forward);
+        let items = self.db.iterator_cf_opt(self.family(shelf), options, mode);
         Walk { db: self, shelf, items }
     }
 
@@ -323,7 +350,7 @@ impl StateDb {
             Direction::Forward => IteratorMode::Start,
             Direction::Reverse => IteratorMode::End,
         };
-        match self.db.iterator_opt(mode, options).next() {
+        match self.db.iterator_cf_opt(self.family(shelf), options, mode).next() {
             None => Ok(None),
             Some(Ok((key, _))) => Ok(Some(self.seq_of(&key)?)),
             Some(Err(error)) => Err(self.error("read", &error)),
@@ -335,6 +362,10 @@ impl StateDb {
             .and_then(|seq| seq.try_into().ok())
             .map(u64::from_be_bytes)
             .ok_or_else(|| self.damaged("a row's key has a wrong length"))
+    }
+
+    pub(super) fn family(&self, shelf: Shelf) -> &ColumnFamily {
+        self.db.cf_handle(shelf.family()).expect("it is opened with both families")
     }
 
     pub(super) fn write(&self, batch: WriteBatch) -> Result<(), StoreError> {
@@ -411,7 +442,7 @@ fn sync_files(dir: &Path) -> Result<(), StoreError> {
     sync_dir(dir)
 }
 
-fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     fs::File::open(dir)
         .and_then(|dir| dir.sync_all())
         .map_err(|error| StoreError::system("data directory", dir, "sync", &error))

@@ -118,7 +118,7 @@ fn checkpoint(db: &StateDb, seq: u64, chunks: u8) {
 
 fn newest(db: &StateDb) -> Option<(u64, Vec<Vec<u8>>)> {
     let newest = db.newest_checkpoint().expect("reads")?;
-    Some((newest.seq(), newest.chunks().collect::<Result<_, _>>().expect("chunks read")))
+    Some((newest.seq(), newest.chunks().and_then(Iterator::collect).expect("chunks read")))
 }
 
 #[test]
@@ -144,12 +144,59 @@ fn a_half_written_checkpoint_does_not_count() {
     let db = made(&dir);
     checkpoint(&db, 10, 3);
     db.begin_checkpoint(20).and_then(|mut writer| writer.put(b"half")).expect("a chunk is written");
-    db.flush().expect("a flush");
+    write(&db, 1..=20);
+    let snapshot = dir.path().join("snapshot");
+    db.snapshot_to(&snapshot).expect("a snapshot");
+    assert_eq!(newest(&StateDb::open(&snapshot).expect("it opens")).map(|(seq, _)| seq), Some(10));
     let (_dir, after) = crash(&db);
     assert_eq!(newest(&after).map(|(seq, _)| seq), Some(10));
     // Made again at the same place, its remains do not show.
     checkpoint(&after, 20, 1);
     assert_eq!(newest(&after), Some((20, vec![vec![0; 1000]])));
+}
+
+#[test]
+fn a_finished_checkpoint_has_every_row_up_to_it() {
+    let dir = temporary();
+    let db = made(&dir);
+    write(&db, 1..=30);
+    checkpoint(&db, 30, 1);
+    write(&db, 31..=40);
+    let (_dir, after) = crash(&db);
+    assert_eq!((newest(&after).map(|(seq, _)| seq), last(&after)), (Some(30), Some(30)));
+}
+
+/// Reads a checkpoint whose file was changed.
+fn read_after(change: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<Vec<u8>>, StoreError> {
+    let dir = temporary();
+    let db = made(&dir);
+    checkpoint(&db, 7, 3);
+    let path = db.dir().join("checkpoint-00000000000000000007");
+    let mut bytes = fs::read(&path).expect("the file reads");
+    change(&mut bytes);
+    fs::write(&path, bytes).expect("the file is written");
+    db.newest_checkpoint()?.expect("a checkpoint").chunks()?.collect()
+}
+
+#[test]
+fn a_checkpoint_that_is_not_what_was_written_is_an_error_and_not_a_shorter_one() {
+    /// Where the first chunk begins: its length, its checksum, its bytes.
+    const FIRST: usize = 8;
+    assert_eq!(read_after(|_| {}).map(|chunks| chunks.len()), Ok(3));
+    let damages: [fn(&mut Vec<u8>); 8] = [
+        |bytes| bytes.clear(),
+        |bytes| bytes[0] ^= 1,
+        |bytes| bytes[FIRST] ^= 0x40,
+        |bytes| bytes[FIRST + 7] ^= 1,
+        |bytes| bytes[FIRST + 500] ^= 1,
+        |bytes| bytes.truncate(FIRST + 2 * 1008),
+        |bytes| bytes.truncate(FIRST + 2 * 1008 + 20),
+        |bytes| drop(bytes.drain(FIRST..FIRST + 1008)),
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let read = read_after(damage);
+        assert!(matches!(read, Err(StoreError::Damaged { what: "checkpoint", .. })), "{number}: {read:?}");
+    }
 }
 
 #[test]
@@ -218,7 +265,8 @@ fn a_damaged_table_is_an_error_and_not_an_absence() {
     let path = db.dir().to_owned();
     drop(db);
     let files = fs::read_dir(&path).expect("a directory").map(|file| file.expect("a file").path());
-    let table = files.filter(|file| file.extension().is_some_and(|kind| kind == "sst")).max().expect("a table");
+    let table = files.filter(|file| file.extension().is_some_and(|kind| kind == "sst"));
+    let table = table.max_by_key(|file| fs::metadata(file).expect("a table").len()).expect("the passing rows' table");
     let mut bytes = fs::read(&table).expect("a table");
     for byte in &mut bytes[100..1000] {
         *byte ^= 0x55;

@@ -1,6 +1,6 @@
 //! The two databases' settings, and what they say about their size.
 
-use rocksdb::{BlockBasedOptions, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options};
+use rocksdb::{BlockBasedOptions, DBCompressionType, DBRecoveryMode, LogLevel, Options};
 
 /// One memory table: small, because it is what a start after a crash reads again.
 const WRITE_BUFFER_BYTES: usize = 16 << 20;
@@ -32,13 +32,15 @@ pub struct Sizes {
     pub stopped: u64,
 }
 
-pub(super) fn sizes(db: &DB) -> Sizes {
-    let read = |name: &str| db.property_int_value(name).ok().flatten().unwrap_or_default();
-    Sizes {
-        tables: read("rocksdb.total-sst-files-size"),
-        memory: read("rocksdb.cur-size-all-mem-tables"),
-        compaction: read("rocksdb.estimate-pending-compaction-bytes"),
-        stopped: read("rocksdb.is-write-stopped"),
+impl Sizes {
+    /// From what a property says that is asked for by name.
+    pub(super) fn of(read: impl Fn(&str) -> u64) -> Sizes {
+        Sizes {
+            tables: read("rocksdb.total-sst-files-size"),
+            memory: read("rocksdb.cur-size-all-mem-tables"),
+            compaction: read("rocksdb.estimate-pending-compaction-bytes"),
+            stopped: read("rocksdb.is-write-stopped").min(1),
+        }
     }
 }
 
@@ -69,9 +71,11 @@ pub(super) fn log(create: bool) -> Options {
     options
 }
 
-/// The state's: no log of its own, so nothing to recover.
+/// The state's: no log of its own, so nothing to recover; its families are flushed together or not at all.
 pub(super) fn state(create: bool) -> Options {
     let mut options = common(create);
+    options.set_atomic_flush(true);
+    options.create_missing_column_families(true);
     options.set_compression_type(DBCompressionType::Lz4);
     options
 }
