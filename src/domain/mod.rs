@@ -16,6 +16,7 @@ pub mod current;
 pub mod day;
 pub mod deadline;
 pub mod event;
+mod hints;
 pub mod intent;
 pub mod license;
 pub mod memory;

@@ -2,7 +2,7 @@
 //! (decision 11).
 
 use super::name::{Name, sha256};
-use super::slave::{EPOCHS, Epoch, MISSING_RANGES, Range, ReportRefusal};
+use super::slave::{EPOCHS, Epoch, Epochs, MISSING_RANGES, Range, ReportRefusal};
 use super::time::Moment;
 
 /// What a sequence is to a slave.
@@ -48,7 +48,7 @@ pub(super) fn judge(epochs: &[Epoch], closed: &[u64], name: &str, sequence: u64)
 }
 
 /// Marks a sequence as counted.
-pub(super) fn mark(epochs: &mut Vec<Epoch>, name: &Name, sequence: u64, now: Moment) {
+pub(super) fn mark(epochs: &mut Epochs, name: &Name, sequence: u64, now: Moment) {
     let Some(place) = epochs.iter().position(|epoch| epoch.name == *name) else {
         let mut missing = Vec::new();
         if let Some(last) = sequence.checked_sub(1) {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn sequences_may_come_in_any_order_and_count_once() {
-        let mut epochs = Vec::new();
+        let mut epochs = Epochs::new();
         let name: Name = "e".into();
         for sequence in [5, 2, 9, 0, 4, 1, 3, 8, 6, 7] {
             assert_eq!(judge(&epochs, &[], &name, sequence), Verdict::New, "{sequence}");
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_closed_gap_is_refused_and_never_counted() {
-        let mut epochs = Vec::new();
+        let mut epochs = Epochs::new();
         let name: Name = "".into();
         for step in 1..=MISSING_RANGES as u64 + 1 {
             mark(&mut epochs, &name, step * 10, Moment(step));
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_greatest_sequence_there_is_does_not_overflow() {
-        let mut epochs = Vec::new();
+        let mut epochs = Epochs::new();
         mark(&mut epochs, &"".into(), 3, Moment(1));
         mark(&mut epochs, &"".into(), u64::MAX, Moment(1));
         assert_eq!(judge(&epochs, &[], "", u64::MAX), Verdict::Counted);

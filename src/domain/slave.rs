@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::event::Event;
 use super::name::{NAME_CHARS, Name, SlaveId, check_text};
@@ -149,6 +150,11 @@ pub struct Epoch {
     pub last: Moment,
 }
 
+/// Epochs of a slave. Nearly every one has a single one, and a report copies it: it lies in the slave itself.
+pub type Epochs = SmallVec<[Epoch; 1]>;
+/// Bytes by pool; nearly every slave is in one.
+pub type PoolBytes = SmallVec<[(Option<PoolUid>, u64); 1]>;
+
 /// A slave: whoever has reported, in a pool or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slave {
@@ -163,7 +169,7 @@ pub struct Slave {
     /// Bytes today, in all pools and in none.
     pub used: DayCounter,
     /// Bytes by pool on `used.day`; `None` is no pool.
-    pub by_pool: Vec<(Option<PoolUid>, u64)>,
+    pub by_pool: PoolBytes,
     /// Bytes today of sourcetypes that its stack does not allow; also in `used`.
     pub disallowed: DayCounter,
     /// The pool that its last report was counted in.
@@ -174,7 +180,7 @@ pub struct Slave {
     /// Number of its placement history: slaves with the same history share it.
     pub placement: u64,
     /// Its open epochs, the most recent last.
-    pub epochs: Vec<Epoch>,
+    pub epochs: Epochs,
     /// Hashes of its closed epochs.
     pub closed_epochs: Vec<u64>,
     /// Its gauges.

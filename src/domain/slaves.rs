@@ -13,6 +13,7 @@ use equivalent::{Comparable, Equivalent};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::hints::Hints;
 use super::name::{Map, Set, SlaveId};
 use super::slave::Slave;
 
@@ -143,6 +144,8 @@ pub struct Slaves {
     places: Places,
     /// Places of slaves that were forgotten.
     free: Set<usize>,
+    /// Where those that report were found the last time.
+    hints: Hints,
 }
 
 impl Slaves {
@@ -165,7 +168,12 @@ impl Slaves {
     }
 
     fn place(&self, id: &str) -> Option<usize> {
-        self.order.get(&Wanted::new(id)).copied()
+        let hinted = self.hints.get(id).find(|place| self.is_at(*place, id));
+        hinted.or_else(|| self.order.get(&Wanted::new(id)).copied())
+    }
+
+    fn is_at(&self, place: usize, id: &str) -> bool {
+        self.places.get(place).is_some_and(|slave| *slave.id == *id)
     }
 
     /// Whether it is known.
@@ -188,8 +196,7 @@ impl Slaves {
     }
 
     fn place_from(&self, spot: Spot, id: &str) -> Option<usize> {
-        let is_there = |place: &usize| self.places.get(*place).is_some_and(|slave| *slave.id == *id);
-        spot.0.filter(is_there).or_else(|| self.place(id))
+        spot.0.filter(|place| self.is_at(*place, id)).or_else(|| self.place(id))
     }
 
     /// One of them, that was found there before.
@@ -198,9 +205,10 @@ impl Slaves {
         self.places.get(self.place_from(spot, id)?)
     }
 
-    /// The same, to be changed.
+    /// The same, to be changed; and remembered: who reports now will report again.
     pub fn get_mut_from(&mut self, spot: Spot, id: &str) -> Option<&mut Arc<Slave>> {
         let place = self.place_from(spot, id)?;
+        self.hints.put(id, place, self.order.len());
         self.places.get_mut(place).as_mut()
     }
 
@@ -215,6 +223,7 @@ impl Slaves {
         let place = self.place(&id).unwrap_or_else(|| {
             let place = self.free.get_min().copied().unwrap_or(self.order.len());
             self.free.remove(&place);
+            self.hints.put(&id, place, self.order.len() + 1);
             self.order.insert(Key { head: head(&id), id }, place);
             place
         });

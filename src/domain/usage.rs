@@ -10,8 +10,8 @@ use super::refusal::Refusal;
 use super::report::{check_shape, disallowed, shorten, squashed, sum};
 use super::sequence::{self, Closing, Verdict};
 use super::slave::{
-    CLOSED_EPOCHS, Epoch, Fate, REPORT_ID_MEMORY_MS, REPORT_IDS, REPORTS_PER_INTENT, Range, Report, ReportRefusal,
-    Slave,
+    CLOSED_EPOCHS, Epochs, Fate, PoolBytes, REPORT_ID_MEMORY_MS, REPORT_IDS, REPORTS_PER_INTENT, Range, Report,
+    ReportRefusal, Slave,
 };
 use super::stack::DayCounter;
 use super::state::State;
@@ -38,7 +38,7 @@ enum Ahead {
     /// Its latest epoch goes up to here, without a gap since the state.
     To(u64),
     /// Its open epochs, and its closed ones.
-    Epochs(Vec<Epoch>, Vec<u64>),
+    Epochs(Epochs, Vec<u64>),
 }
 
 /// Judges reports in their order. Never refuses the whole for the sake of one.
@@ -249,7 +249,7 @@ impl Draft<'_> {
         &self,
         slave: &SlaveId,
         report: &Report,
-        (epochs, closed): (&mut Vec<Epoch>, &mut Vec<u64>),
+        (epochs, closed): (&mut Epochs, &mut Vec<u64>),
         events: &mut Vec<Event>,
     ) {
         while let Some(closing) = sequence::closing(epochs) {
@@ -272,7 +272,7 @@ fn id_hash(slave: &SlaveId, id: &Name) -> u64 {
     u64::from_be_bytes(*hash.first_chunk::<8>().expect("a SHA-256 has 32 bytes"))
 }
 
-fn close_epoch(epochs: &mut Vec<Epoch>, closed: &mut Vec<u64>, name: &Name) {
+fn close_epoch(epochs: &mut Epochs, closed: &mut Vec<u64>, name: &Name) {
     epochs.retain(|epoch| epoch.name != *name);
     if closed.len() >= CLOSED_EPOCHS {
         closed.remove(0);
@@ -329,12 +329,12 @@ impl Slave {
             first_report: now,
             last_report: now,
             used: DayCounter::default(),
-            by_pool: Vec::new(),
+            by_pool: PoolBytes::new(),
             disallowed: DayCounter::default(),
             pool: None,
             wish: Name::default(),
             placement: 0,
-            epochs: Vec::new(),
+            epochs: Epochs::new(),
             closed_epochs: Vec::new(),
             levels: Vec::new(),
         }
@@ -380,7 +380,6 @@ impl Slave {
         if let Some((_, bytes)) = self.by_pool.iter_mut().find(|(pool, _)| *pool == event.pool) {
             *bytes += event.bytes;
         } else {
-            self.by_pool.reserve_exact(1);
             self.by_pool.push((event.pool, event.bytes));
             moved.joined = true;
         }
