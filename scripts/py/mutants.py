@@ -51,6 +51,27 @@ MUTANTS = [
         [["--lib", "store::"]],
     ),
     Mutant(
+        "the question to the peers holds a state from one second to the next",
+        "src/replica/upkeep.rs",
+        "        shared.roster.keep(|node| nodes.contains(&node));\n",
+        "        let _held = shared.window.newest();\n        shared.roster.keep(|node| nodes.contains(&node));\n",
+        [["--lib", "replica::cluster_test"]],
+    ),
+    Mutant(
+        "a write holds the view that let it in",
+        "src/dialect/mod.rs",
+        "        self.view = None;\n",
+        "",
+        [PURE],
+    ),
+    Mutant(
+        "the window holds the state that changes",
+        "src/replica/published.rs",
+        "                *held = Arc::default();\n",
+        "",
+        [["--lib", "replica::published"]],
+    ),
+    Mutant(
         "a checkpoint that was cut off is a shorter one",
         "src/store/checkpoint.rs",
         "if self.number()? == self.read { Ok(None) }",

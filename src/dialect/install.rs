@@ -36,7 +36,7 @@ impl<E> Call<E> {
     /// # Errors
     /// When it is no license, a rule says no, or this node cannot.
     pub async fn install_license(
-        &self,
+        &mut self,
         dialect: &'static str,
         text: &str,
         body: &[u8],

@@ -139,7 +139,7 @@ pub struct Call<E> {
     pub caller: Option<Caller>,
     /// The credential that said so.
     pub presented: Option<Arc<Presented>>,
-    /// The state that the caller was authenticated by; a read answers from it.
+    /// The state that the caller was authenticated by; a read answers from it, a write lets go of it.
     pub view: Option<View>,
 }
 
@@ -427,10 +427,10 @@ impl<E> Call<E> {
     /// The state that the caller was authenticated by.
     ///
     /// # Panics
-    /// When called for a public endpoint, which has none: a slip of its answer.
+    /// When called for a public endpoint, which has none, or after a write: a slip of its answer.
     #[must_use]
     pub fn view(&self) -> &View {
-        self.view.as_ref().expect("only public endpoints have no view")
+        self.view.as_ref().expect("a view is taken before a write, and by no public endpoint")
     }
 
     /// Who asks.
@@ -443,11 +443,13 @@ impl<E> Call<E> {
     }
 
     /// Has a command decided as this caller; `body` is what the caller's idempotency key stands for. A rule's no
-    /// becomes a trouble here, in one place.
+    /// becomes a trouble here, in one place. The view from before is let go of: while somebody holds one, what changes is
+    /// copied, and what counts from here on is the answer's.
     ///
     /// # Errors
     /// A rule's no, or this node's.
-    pub async fn submit(&self, command: Command, body: &[u8]) -> Result<Answer, Trouble> {
+    pub async fn submit(&mut self, command: Command, body: &[u8]) -> Result<Answer, Trouble> {
+        self.view = None;
         let key = idempotency_key(&self.head, body)?;
         let (actor, key) = (&self.caller().actor, key.as_ref());
         let first = submit(&self.cx, actor, key, &command, self.head.deadline).await;

@@ -127,7 +127,11 @@ impl Places {
 /// Where a slave was found: looked at first when it is looked for again, which spares the way through the order. It is
 /// never taken at its word, and is no part of what is stored or compared.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Spot(Option<usize>);
+pub struct Spot {
+    place: Option<usize>,
+    /// Whether a hint led there.
+    hinted: bool,
+}
 
 impl PartialEq for Spot {
     fn eq(&self, _other: &Spot) -> bool {
@@ -167,9 +171,14 @@ impl Slaves {
         self.order.is_empty()
     }
 
-    fn place(&self, id: &str) -> Option<usize> {
+    fn spot(&self, id: &str) -> Spot {
         let hinted = self.hints.get(id).find(|place| self.is_at(*place, id));
-        hinted.or_else(|| self.order.get(&Wanted::new(id)).copied())
+        let place = hinted.or_else(|| self.order.get(&Wanted::new(id)).copied());
+        Spot { place, hinted: hinted.is_some() }
+    }
+
+    fn place(&self, id: &str) -> Option<usize> {
+        self.spot(id).place
     }
 
     fn is_at(&self, place: usize, id: &str) -> bool {
@@ -191,24 +200,28 @@ impl Slaves {
     /// One of them, and where it is.
     #[must_use]
     pub fn find(&self, id: &str) -> (Option<&Arc<Slave>>, Spot) {
-        let place = self.place(id);
-        (place.and_then(|place| self.places.get(place)), Spot(place))
+        let spot = self.spot(id);
+        (spot.place.and_then(|place| self.places.get(place)), spot)
     }
 
-    fn place_from(&self, spot: Spot, id: &str) -> Option<usize> {
-        spot.0.filter(|place| self.is_at(*place, id)).or_else(|| self.place(id))
+    /// The spot if it is still right, or a new one.
+    fn checked(&self, spot: Spot, id: &str) -> Spot {
+        if spot.place.is_some_and(|place| self.is_at(place, id)) { spot } else { self.spot(id) }
     }
 
     /// One of them, that was found there before.
     #[must_use]
     pub fn get_from(&self, spot: Spot, id: &str) -> Option<&Arc<Slave>> {
-        self.places.get(self.place_from(spot, id)?)
+        self.places.get(self.checked(spot, id).place?)
     }
 
     /// The same, to be changed; and remembered: who reports now will report again.
     pub fn get_mut_from(&mut self, spot: Spot, id: &str) -> Option<&mut Arc<Slave>> {
-        let place = self.place_from(spot, id)?;
-        self.hints.put(id, place, self.order.len());
+        let Spot { place, hinted } = self.checked(spot, id);
+        let place = place?;
+        if !hinted {
+            self.hints.put(id, place, self.order.len());
+        }
         self.places.get_mut(place).as_mut()
     }
 
@@ -360,8 +373,10 @@ mod tests {
         slaves.remove("a");
         assert_eq!(slaves.get_from(spot, "a"), None);
         slaves.insert("c".into(), slave("c", 0));
-        assert_eq!(slaves.find("c").1.0, spot.0, "another slave lies there now");
-        for (id, from) in [("b", spot), ("c", spot), ("b", Spot(Some(1_000))), ("c", Spot::default())] {
+        assert_eq!(slaves.find("c").1.place, spot.place, "another slave lies there now");
+        for (id, from) in
+            [("b", spot), ("c", spot), ("b", Spot { place: Some(1_000), hinted: true }), ("c", Spot::default())]
+        {
             assert_eq!(slaves.get_from(from, id).map(|slave| slave.id.to_string()).as_deref(), Some(id));
             assert_eq!(slaves.get_mut_from(from, id).map(|slave| slave.id.to_string()).as_deref(), Some(id));
         }

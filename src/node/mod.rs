@@ -30,7 +30,7 @@ use crate::metrics::{self, Recorder};
 use crate::replica::peers::Security;
 use crate::replica::types::Member;
 use crate::replica::verify::Verified;
-use crate::replica::{Cluster, Options, Pace, Phase, Replica, Timing};
+use crate::replica::{Cluster, Options, Pace, Phase, Readers, Replica, Timing};
 
 pub use join::join;
 pub use logging::start as start_logging;
@@ -89,7 +89,7 @@ pub fn run(config: NodeConfig) -> Result<(), NodeError> {
         .enable_all()
         .build()
         .map_err(NodeError::because)?;
-    let ran = runtime.block_on(serve(&config, threads == 0));
+    let ran = runtime.block_on(serve(&config, if threads == 0 { Readers::Together } else { Readers::Apart }));
     runtime.shutdown_timeout(config.drain_timeout);
     ran
 }
@@ -113,8 +113,9 @@ fn lock(data_dir: &Path) -> Result<File, NodeError> {
     }
 }
 
-/// `together`: connections are served on the replica's own thread, and what may take long on this runtime.
-async fn serve(config: &NodeConfig, together: bool) -> Result<(), NodeError> {
+/// With readers together, connections are served on the replica's own thread, and what may take long on this runtime.
+async fn serve(config: &NodeConfig, readers: Readers) -> Result<(), NodeError> {
+    let together = readers == Readers::Together;
     let mut signals = signals::listen().map_err(NodeError::because)?;
     let recorder = Recorder::install().map_err(NodeError)?;
     let file = NodeFile::read(&config.data_dir).map_err(NodeError::because)?;
@@ -124,7 +125,7 @@ async fn serve(config: &NodeConfig, together: bool) -> Result<(), NodeError> {
         gauge!(metrics::TLS_EXPIRY, "use" => name).set(metrics::value(u64::try_from(expires).unwrap_or_default()));
     }
     let peers = bind(config.peer_listen)?;
-    let cluster = Cluster::start(options(config, &file, &identity)?, peers).map_err(NodeError::because)?;
+    let cluster = Cluster::start(options(config, &file, &identity, readers)?, peers).map_err(NodeError::because)?;
     let front = if together { cluster.runtime().clone() } else { Handle::current() };
     let replica = Replica::Cluster(cluster);
     let phase = replica.phase();
@@ -200,7 +201,12 @@ fn bind(address: SocketAddr) -> Result<TcpListener, NodeError> {
     TcpListener::bind(address).map_err(|error| NodeError(format!("cannot listen on {address}: {error}")))
 }
 
-fn options(config: &NodeConfig, file: &NodeFile, identity: &NodeIdentity) -> Result<Options, NodeError> {
+fn options(
+    config: &NodeConfig,
+    file: &NodeFile,
+    identity: &NodeIdentity,
+    readers: Readers,
+) -> Result<Options, NodeError> {
     let security = if config.plain_peers {
         Security::PlainLoopback
     } else {
@@ -222,6 +228,7 @@ fn options(config: &NodeConfig, file: &NodeFile, identity: &NodeIdentity) -> Res
             election_max_ms: ms(config.election.1),
         },
         pace: Pace::default(),
+        readers,
         on_sync: Some(Arc::new(|took: Duration| histogram!(metrics::LOG_FSYNC).record(took))),
     })
 }

@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::either_way;
 use super::journal::{Position, Unreadable};
+use super::phase::Phase;
 use super::shared::Shared;
 use crate::metrics;
 
@@ -43,6 +44,13 @@ impl Default for Pace {
             checkpoint: Duration::from_secs(600),
             keep_log_bytes: 64 << 20,
         }
+    }
+}
+
+impl Pace {
+    /// Whether a checkpoint is due, so many log bytes and so long after the last one began, whose size was `newest_bytes`.
+    fn is_checkpoint_due(&self, grown: u64, since: Duration, newest_bytes: u64) -> bool {
+        grown > 0 && (since >= self.checkpoint || grown >= self.checkpoint_bytes.max(newest_bytes))
     }
 }
 
@@ -165,28 +173,27 @@ impl Worker {
 
     fn tick(&mut self) {
         let done = if self.flushed.elapsed() >= self.pace.flush { self.flush().map(|_| ()) } else { self.write() };
-        match done.and_then(|()| self.checkpoint_due()) {
-            Ok(true) => self.checkpoint(),
+        let failed = |what: &str, error: Unreadable| match error {
             // A snapshot is being installed: the new database has everything.
-            Ok(false) | Err(Unreadable::Closed) => {}
-            Err(error) => self.shared.fail(&format!("the journal cannot be written: {error}")),
+            Unreadable::Closed => {}
+            error => self.shared.fail(&format!("{what}: {error}")),
+        };
+        match done.map(|()| self.checkpoint_due()) {
+            Ok(Ok(true)) => self.checkpoint(),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => failed("the last checkpoint cannot be looked at", error),
+            Err(error) => failed("the journal cannot be written", error),
         }
     }
 
     fn checkpoint_due(&self) -> Result<bool, Unreadable> {
-        let grown = self.shared.counters.log_bytes() - self.bytes;
-        if grown == 0 || self.checkpoint.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            return Ok(false);
-        }
-        if self.last.elapsed() >= self.pace.checkpoint {
-            return Ok(true);
-        }
-        if grown < self.pace.checkpoint_bytes {
+        if self.checkpoint.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return Ok(false);
         }
         let newest =
             self.shared.journal.with_db(|db| db.newest_checkpoint()?.map_or(Ok(0), |newest| newest.bytes()))?;
-        Ok(grown >= newest)
+        let grown = self.shared.counters.log_bytes() - self.bytes;
+        Ok(self.pace.is_checkpoint_due(grown, self.last.elapsed(), newest))
     }
 
     fn write(&mut self) -> Result<(), Unreadable> {
@@ -212,6 +219,10 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let work = move || {
             let frozen = shared.window.newest();
+            if matches!(*shared.phase.borrow(), Phase::Failed(_)) {
+                // Apply may have stopped in the middle of a record: what it left is no state.
+                return;
+            }
             let seq = frozen.state.heads.seq;
             // The rows up to it are in the database before it counts.
             let done = shared.journal.write_tail().and_then(|_| {
@@ -234,5 +245,28 @@ impl Worker {
             Ok(thread) => self.checkpoint = Some(thread),
             Err(error) => tracing::warn!(%error, "no thread for a checkpoint; it is tried again"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_due_after_as_many_bytes_as_the_last_one_has() {
+        let pace = Pace { checkpoint_bytes: 100, checkpoint: Duration::from_secs(60), ..Pace::default() };
+        let soon = Duration::from_secs(59);
+        for (grown, newest, due) in
+            [(99, 0, false), (100, 0, true), (100, 250, false), (249, 250, false), (250, 250, true)]
+        {
+            assert_eq!(pace.is_checkpoint_due(grown, soon, newest), due, "{grown} bytes after one of {newest}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_is_due_after_its_time_if_there_is_anything_in_it() {
+        let pace = Pace { checkpoint: Duration::from_secs(60), ..Pace::default() };
+        assert!(pace.is_checkpoint_due(1, pace.checkpoint, u64::MAX));
+        assert!(!pace.is_checkpoint_due(0, pace.checkpoint, 0));
     }
 }

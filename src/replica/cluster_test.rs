@@ -1,5 +1,6 @@
 //! One node and three, as their callers see them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::rig_test::{LONG, Rig, soon, usage};
@@ -85,6 +86,30 @@ async fn the_journal_pages_and_a_long_poll_wakes() {
     let (page, _) = tokio::join!(waiting, node.report("s1", 31, 1));
     assert_eq!(page.expect("a page").first().expect("a record").seq, last + 1);
     node.replica.stop().await;
+}
+
+/// What somebody holds is copied wherever it changes (docs/adr/0071).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_rest_nobody_but_the_window_holds_the_state() {
+    let rig = Rig::new();
+    let nodes = rig.three().await;
+    nodes[0].report("s1", 1, 1).await.expect("an answer");
+    for node in &nodes {
+        let window = &node.cluster.parts().window;
+        let is_held = || {
+            let newest = window.newest();
+            Arc::strong_count(&newest) > 2 || Arc::strong_count(&newest.state) > 1
+        };
+        let let_go_of = async {
+            while is_held() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONG, let_go_of).await.expect("whoever took it does not keep it");
+    }
+    for node in nodes {
+        node.replica.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

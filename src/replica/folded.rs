@@ -7,6 +7,8 @@ use super::published::Published;
 use crate::codec;
 use crate::domain::apply::{Applied, Ledger};
 use crate::domain::checkpoint::{Loader, encode_chunks};
+use crate::domain::intent::Intent;
+use crate::domain::time::Stamp;
 use crate::projection::usage::UsageHistory;
 use crate::store::{Checkpoint, StateDb, StoreError};
 
@@ -44,6 +46,13 @@ pub(super) enum Unloadable {
 }
 
 impl Folded {
+    /// Decides intents and folds their records, as [`Ledger::apply`] does.
+    pub(super) fn apply(&mut self, stamp: &Stamp, intents: &[Intent]) -> Vec<Applied> {
+        let applied = self.ledger.apply(stamp, intents);
+        applied.iter().for_each(|applied| self.usage.fold(&applied.record));
+        applied
+    }
+
     /// As readers see it.
     #[must_use]
     pub(super) fn publish(&self, position: &Position) -> Published {

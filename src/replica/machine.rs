@@ -15,6 +15,7 @@ use openraft::{EntryPayload, OptionalSend};
 use super::folded::Folded;
 use super::journal::Position;
 use super::phase::Phase;
+use super::published::Turn;
 use super::shared::Shared;
 use super::snapshot::{self, Builder};
 use super::types::{Batch, SnapshotFiles, TypeConfig};
@@ -29,7 +30,7 @@ use crate::metrics;
 const SHOW_AFTER: usize = 4_096;
 /// Bytes of entries after which the same: one record may be of thousands of reports, and a node that catches up must not keep
 /// its leader waiting for all of them.
-const SHOW_AFTER_BYTES: u64 = 512 << 10;
+const SHOW_AFTER_BYTES: usize = 512 << 10;
 /// Closed days whose ends are known: more than any retention needs, and bounded.
 const DAYS_KNOWN: usize = 4_000;
 
@@ -65,7 +66,7 @@ impl Machine {
         self.folded = folded;
         self.position = position;
         self.shared.clock.seen(published.state.now);
-        self.shared.window.show(published);
+        self.shared.window.turn().show(published);
     }
 
     fn entry(&mut self, entry: EntryOf<TypeConfig>, fresh: &mut Fresh) -> io::Result<()> {
@@ -88,10 +89,9 @@ impl Machine {
             .map_err(|error| self.fatal(&format!("log entry {} does not decode: {error}", at.index)))?;
         let folded = &mut self.folded;
         // A panic in a rule would come again on every node and after every restart: say where, and stop here.
-        let applied = catch_unwind(AssertUnwindSafe(|| folded.ledger.apply(&stamp, &intents)))
+        let applied = catch_unwind(AssertUnwindSafe(|| folded.apply(&stamp, &intents)))
             .map_err(|_gone| self.fatal(&format!("a rule panicked on log entry {}", at.index)))?;
         for one in applied {
-            self.folded.usage.fold(&one.record);
             if let Outcome::Done(events) = &one.record.outcome {
                 events.iter().for_each(|event| self.notice(event, one.record.seq, fresh));
             }
@@ -120,13 +120,30 @@ impl Machine {
         }
     }
 
-    fn show(&mut self, fresh: &mut Fresh) {
-        let Fresh { rows, ours, marks, log_bytes, .. } = std::mem::take(fresh);
+    /// Applies entries until readers should see what was done.
+    fn some(&mut self, entries: &mut impl Iterator<Item = EntryResponder<TypeConfig>>) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let turn = shared.window.turn();
+        let (mut fresh, mut responders) = (Fresh::default(), Vec::new());
+        for (entry, responder) in entries {
+            self.entry(entry, &mut fresh)?;
+            responders.extend(responder);
+            if fresh.rows.len() >= SHOW_AFTER {
+                break;
+            }
+        }
+        self.show(fresh, turn);
+        responders.into_iter().for_each(|responder| responder.send(()));
+        Ok(())
+    }
+
+    fn show(&self, fresh: Fresh, turn: Turn<'_>) {
+        let Fresh { rows, ours, marks, log_bytes, .. } = fresh;
         let published = Arc::new(self.folded.publish(&self.position));
         self.shared.clock.seen(published.state.now);
         self.shared.counters.applied(rows.len(), published.index(), log_bytes);
         self.shared.journal.append(rows, self.position.clone());
-        self.shared.window.show(Arc::clone(&published));
+        turn.show(Arc::clone(&published));
         self.shared.waiters.answer(ours, &published);
         if let Some((seq, state)) = marks {
             self.shared.marks.work_out(seq, state);
@@ -139,6 +156,23 @@ impl Machine {
         self.shared.fail(&reason);
         io::Error::new(io::ErrorKind::InvalidData, reason)
     }
+}
+
+/// The next entries, as many as are shown at once; none at the end.
+async fn gather<Strm>(entries: &mut Strm) -> io::Result<Vec<EntryResponder<TypeConfig>>>
+where
+    Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin,
+{
+    let (mut some, mut bytes) = (Vec::new(), 0);
+    while bytes < SHOW_AFTER_BYTES
+        && let Some(next) = entries.try_next().await?
+    {
+        if let EntryPayload::Normal(batch) = &next.0.payload {
+            bytes += batch.0.len();
+        }
+        some.push(next);
+    }
+    Ok(some)
 }
 
 impl RaftStateMachine<TypeConfig> for Machine {
@@ -156,19 +190,20 @@ impl RaftStateMachine<TypeConfig> for Machine {
         Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
         let (begun, from) = (Instant::now(), self.position.seq);
-        let mut fresh = Fresh::default();
-        let mut responders = Vec::new();
-        while let Some((entry, responder)) = entries.try_next().await? {
-            self.entry(entry, &mut fresh)?;
-            responders.extend(responder);
-            if fresh.rows.len() >= SHOW_AFTER || fresh.log_bytes >= SHOW_AFTER_BYTES {
-                self.show(&mut fresh);
-                responders.drain(..).for_each(|responder| responder.send(()));
-                tokio::task::yield_now().await;
+        let mut shown = false;
+        loop {
+            let mut some = gather(&mut entries).await?.into_iter();
+            if some.len() == 0 {
+                break;
+            }
+            while some.len() > 0 {
+                if std::mem::replace(&mut shown, true) {
+                    // Those who were answered get their turn before more is done.
+                    tokio::task::yield_now().await;
+                }
+                self.some(&mut some)?;
             }
         }
-        self.show(&mut fresh);
-        responders.into_iter().for_each(|responder| responder.send(()));
         histogram!(metrics::APPLY_DURATION).record(begun.elapsed());
         histogram!(metrics::APPLY_BATCH).record(metrics::value(self.position.seq - from));
         Ok(())

@@ -43,6 +43,7 @@ mod rig_test;
 pub use behind::Pace;
 pub use cluster::Cluster;
 pub use phase::Phase;
+pub use published::Readers;
 pub use start::{CannotStart, Options, create};
 pub use stats::Stats;
 pub use timing::Timing;

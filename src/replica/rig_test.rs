@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::peers::wire::{PeerCall, PeerReply};
 use super::peers::{Local, Peers, Security};
 use super::types::Member;
-use super::{Answer, Cluster, Consistency, Options, Pace, Phase, Replica, Timing, Unavailable, View, create};
+use super::{Answer, Cluster, Consistency, Options, Pace, Phase, Readers, Replica, Timing, Unavailable, View, create};
 use crate::domain::cluster::InitCluster;
 use crate::domain::event::Event;
 use crate::domain::intent::Command;
@@ -146,6 +146,7 @@ impl Rig {
             security: self.security(id),
             timing: Timing::wide(),
             pace: self.pace,
+            readers: Readers::Together,
             on_sync: None,
         };
         let cluster = Cluster::start(options, listener).expect("a thread");

@@ -25,7 +25,7 @@ use super::peers::wire::{PeerCall, PeerReply};
 use super::peers::{Local, Patience, Peers, Security, Serving, log_went_back, serve};
 use super::phase::Phase;
 use super::proposals;
-use super::published::Window;
+use super::published::{Readers, Window};
 use super::reads;
 use super::roster::Roster;
 use super::shared::{Dirs, Lead, Raft, Shared};
@@ -67,6 +67,8 @@ pub struct Options {
     pub timing: Timing,
     /// How often what is written.
     pub pace: Pace,
+    /// Where readers are answered.
+    pub readers: Readers,
     /// Told how long each sync of the log took.
     pub on_sync: Option<SyncObserver>,
 }
@@ -186,7 +188,7 @@ pub(super) async fn start(
     let counters = Counters::default();
     counters.replayed.store(replayed, std::sync::atomic::Ordering::Relaxed);
     let local = Local { node: options.node, cluster: options.cluster.clone(), security: options.security.clone() };
-    let window = Window::new(folded.publish(&position));
+    let window = Window::new(folded.publish(&position), options.readers);
     let clock = Clock::new();
     clock.seen(folded.ledger.state.now);
     let shared = Arc::new(Shared {

@@ -140,9 +140,8 @@ pub(super) async fn mark(shared: Arc<Shared>) {
 /// Asks every peer how it is, compares states, and lets the clock step when a majority has the time.
 pub(super) async fn ask_peers(shared: Arc<Shared>) {
     loop {
-        let published = shared.window.newest();
-        let nodes: Vec<u64> =
-            published.membership.nodes().map(|(&node, _)| node).filter(|&node| node != shared.node).collect();
+        let members = Arc::clone(&shared.window.newest().membership);
+        let nodes: Vec<u64> = members.nodes().map(|(&node, _)| node).filter(|&node| node != shared.node).collect();
         shared.roster.keep(|node| nodes.contains(&node));
         let asked = nodes.into_iter().map(|node| {
             let shared = Arc::clone(&shared);

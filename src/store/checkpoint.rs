@@ -124,6 +124,17 @@ impl Checkpoint {
         Ok(found)
     }
 
+    /// Removes what a crash left of one that was being written.
+    pub(super) fn clear_unfinished(dir: &Path) -> Result<(), StoreError> {
+        let path = dir.join(UNFINISHED);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::system(WHAT, &path, "remove", &error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Puts links to the finished ones into another directory.
     pub(super) fn link_all(from: &Path, to: &Path) -> Result<(), StoreError> {
         for one in Self::all(from)? {

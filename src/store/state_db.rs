@@ -109,6 +109,7 @@ impl StateDb {
         }
         let db = Self::open_with(dir, false)?;
         upgrade::bring_up(&db)?;
+        Checkpoint::clear_unfinished(dir)?;
         Ok(db)
     }
 

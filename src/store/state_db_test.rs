@@ -148,9 +148,10 @@ fn a_half_written_checkpoint_does_not_count() {
     let snapshot = dir.path().join("snapshot");
     db.snapshot_to(&snapshot).expect("a snapshot");
     assert_eq!(newest(&StateDb::open(&snapshot).expect("it opens")).map(|(seq, _)| seq), Some(10));
+    assert!(db.dir().join("unfinished-checkpoint").exists());
     let (_dir, after) = crash(&db);
     assert_eq!(newest(&after).map(|(seq, _)| seq), Some(10));
-    // Made again at the same place, its remains do not show.
+    assert!(!after.dir().join("unfinished-checkpoint").exists(), "what a crash leaves of it goes at the next start");
     checkpoint(&after, 20, 1);
     assert_eq!(newest(&after), Some((20, vec![vec![0; 1000]])));
 }

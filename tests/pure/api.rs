@@ -20,3 +20,5 @@ mod signed;
 mod splunk;
 #[path = "api/transcripts.rs"]
 mod transcripts;
+#[path = "api/views.rs"]
+mod views;

@@ -255,7 +255,7 @@ async fn put(call: &mut Asked, common: &Common) -> Result {
     Ok(written(call, common, Node::Object(members)))
 }
 
-async fn judge(call: &Asked, body: &[u8], acknowledged: bool) -> Result<Judged> {
+async fn judge(call: &mut Asked, body: &[u8], acknowledged: bool) -> Result<Judged> {
     let text = std::str::from_utf8(body)
         .map_err(|error| LicenseProblem::Unreadable(format!("a license is UTF-8 text: {error}")))?;
     check_depth(body)?;
@@ -315,7 +315,7 @@ async fn verified(call: &Asked, document: Document) -> Result<Option<License>> {
     }
 }
 
-async fn delete(call: &Asked, common: &Common) -> Result {
+async fn delete(call: &mut Asked, common: &Common) -> Result {
     match start(call, BuiltinGrant::ElasticBasic, "basic", true).await {
         Ok(()) | Err(Trouble::Refused(Refusal::LicenseExists { .. })) => {
             Ok(written(call, common, object([("acknowledged", true.into())])))
@@ -324,7 +324,7 @@ async fn delete(call: &Asked, common: &Common) -> Result {
     }
 }
 
-async fn start(call: &Asked, grant: BuiltinGrant, kind: &str, acknowledged: bool) -> Result<()> {
+async fn start(call: &mut Asked, grant: BuiltinGrant, kind: &str, acknowledged: bool) -> Result<()> {
     let wish = StartGrant { grant, kind: kind.into(), acknowledged };
     call.submit(Command::StartGrant(wish), b"").await.map(|_| ())
 }
@@ -343,7 +343,7 @@ fn not_started(
     reply(call, status, text)
 }
 
-async fn start_basic(call: &Asked, common: &Common) -> Result {
+async fn start_basic(call: &mut Asked, common: &Common) -> Result {
     let acknowledged = params::flag(&call.head, "acknowledge")?.unwrap_or(false);
     let why = |acknowledged: bool, why: &str| {
         [("acknowledged", Node::from(acknowledged)), ("basic_was_started", false.into()), ("error_message", why.into())]
@@ -365,7 +365,7 @@ async fn start_basic(call: &Asked, common: &Common) -> Result {
     }
 }
 
-async fn start_trial(call: &Asked, common: &Common) -> Result {
+async fn start_trial(call: &mut Asked, common: &Common) -> Result {
     let acknowledged = params::flag(&call.head, "acknowledge")?.unwrap_or(false);
     let kind = call.head.param("type").unwrap_or("trial").to_ascii_lowercase();
     if !TRIAL_KINDS.contains(&kind.as_str()) {

@@ -83,7 +83,7 @@ async fn stop(call: &mut Asked, media: Media, key: &str) -> Result {
     Ok(rendered(StatusCode::OK, media, &json!({"success": true})))
 }
 
-async fn cancel(call: &Asked, key: &str) -> Result<()> {
+async fn cancel(call: &mut Asked, key: &str) -> Result<()> {
     let refused = |refusal: &Refusal| matches!(refusal, Refusal::NoSuchWork { .. } | Refusal::NotYourSeat { .. });
     match call.submit(Command::Work(WorkCommand::Cancel { key: key.into() }), b"").await {
         Ok(_) => Ok(()),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::answer::{Asked, Result, rendered};
 use super::wire::{LoggedIn, Media, Members};
-use crate::access::{Denied, token};
+use crate::access::{Caller, Denied, token};
 use crate::dialect::trouble::{Malformed, Trouble};
 use crate::dialect::{idempotency_key, login, submit};
 use crate::domain::event::Event;
@@ -63,8 +63,11 @@ pub(super) async fn login(call: &mut Asked, media: Media) -> Result {
     let Wish { username, password, product, workers } = Wish::of(&Members::of(&call.head, &body)?)?;
     let (caller, _) = login::verified(&call.cx, &call.head, username, password).await?;
     let (token, hash) = token::fresh().map_err(Unavailable::NotServing)?;
-    let here = call.cx.replica.view(Consistency::Stale, call.head.deadline).await?;
-    let over = match chosen(&here.state, Policy::WorkersBeyondFree) {
+    let chosen = {
+        let here = call.cx.replica.view(Consistency::Stale, call.head.deadline).await?;
+        chosen(&here.state, Policy::WorkersBeyondFree)
+    };
+    let over = match chosen {
         Choice::Refuse => Overask::Refuse,
         Choice::Accept | Choice::Clamp => Overask::Clamp,
     };
@@ -144,22 +147,35 @@ async fn wait(call: &Asked, session: u64) -> Result<()> {
             return Ok(());
         }
         let after = view.state.heads.seq;
+        drop(view);
         call.cx.replica.journal(Page { after, limit: 1 }, left).await?;
         // The journal's own wait may end early; this keeps an early end from becoming a busy loop.
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// Whoever is heard of keeps its seat; one beat in the second half of a lease is enough.
-pub(super) async fn beat(call: &Asked) {
-    let state = &call.view().state;
-    let Some(session) = session_of(state, call.caller().actor.credential) else { return };
-    let Some(session) = state.seats.sessions.get(&session).filter(|_| !call.caller().closing) else { return };
+/// The session of a caller's token, if it is time to keep it.
+fn to_keep(state: &State, caller: &Caller) -> Option<u64> {
+    let session = session_of(state, caller.actor.credential).filter(|_| !caller.closing)?;
+    let session = state.seats.sessions.get(&session)?;
     let lease_ms = state.seats.rules_of(&session.product).lease_ms;
-    if session.borrowed || session.ends.0.saturating_sub(state.now.0) > lease_ms / 2 {
-        return;
-    }
-    let command = Command::Seat(SeatCommand::Beat { id: session.id });
+    let ends_soon = session.ends.0.saturating_sub(state.now.0) <= lease_ms / 2;
+    (!session.borrowed && ends_soon).then_some(session.id)
+}
+
+/// Whoever is heard of keeps its seat; one beat in the second half of a lease is enough.
+pub(super) async fn beat(call: &mut Asked) {
+    let view = match call.view.take() {
+        Some(view) => view,
+        // It was a write, which let go of it.
+        None => match call.cx.replica.view(Consistency::Stale, call.head.deadline).await {
+            Ok(view) => view,
+            Err(_) => return,
+        },
+    };
+    let Some(id) = to_keep(&view.state, call.caller()) else { return };
+    drop(view);
+    let command = Command::Seat(SeatCommand::Beat { id });
     if let Err(trouble) = call.submit(command, b"beat").await {
         tracing::debug!(?trouble, "a session was not kept");
     }

@@ -92,8 +92,8 @@ async fn read(call: &Asked) -> Result {
     Ok(render::whole(mode, StatusCode::OK, render::single(mode, &feed, entry.as_ref(), state).await))
 }
 
-async fn write(call: &Asked, args: &Args, mode: Mode) -> Result {
-    let name = call.endpoint.name.as_str();
+async fn write(call: &mut Asked, args: &Args, mode: Mode) -> Result {
+    let name = &*call.endpoint.name.clone();
     let check = |takes: &[Arg]| args.check(takes);
     let takes = call.endpoint.route.takes;
     match call.endpoint.route.action {
@@ -187,7 +187,7 @@ async fn whole(call: &Asked, desk: &Desk<'_>, mode: Mode, (status, entry): (Stat
 }
 
 /// Installs a license that the form holds, or that lies in the license folder.
-async fn add_license(call: &Asked, args: &Args, mode: Mode) -> Result {
+async fn add_license(call: &mut Asked, args: &Args, mode: Mode) -> Result {
     let payload = args.one("payload")?.filter(|payload| !payload.is_empty());
     let text = match payload {
         Some(payload) => payload.to_owned(),

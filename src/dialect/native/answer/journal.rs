@@ -12,7 +12,7 @@ use crate::dialect::reply::Reply;
 use crate::dialect::trouble::Malformed;
 use crate::domain::name::hex;
 use crate::domain::state::State;
-use crate::replica::{Page, Unavailable};
+use crate::replica::{Consistency, Page, Unavailable};
 
 /// How many records a page has when nobody says.
 const PAGE: u64 = 100;
@@ -49,7 +49,7 @@ impl Filter {
 }
 
 /// Pages through the journal up to where it stood when the caller was let in, or waits for what comes next.
-async fn list(call: &Asked) -> Result {
+async fn list(call: &mut Asked) -> Result {
     let after = call.head.number("after")?.unwrap_or(0);
     let limit = match call.head.number("limit")?.unwrap_or(PAGE) {
         0 => MOST,
@@ -83,14 +83,17 @@ async fn list(call: &Asked) -> Result {
 
 /// Reads one piece on from `page.next`; says how many records it looked at.
 async fn fill(
-    call: &Asked,
+    call: &mut Asked,
     filter: &Filter,
     page: &mut wire::JournalPage,
     limit: usize,
     wait: Duration,
 ) -> Result<usize> {
+    // Nobody waits with a view in hand: while it is held, what changes is copied.
+    call.view = None;
     let stored = call.cx.replica.journal(Page { after: page.next, limit: PIECE }, wait).await?;
-    let state = &call.view().state;
+    let view = call.cx.replica.view(Consistency::Stale, call.head.deadline).await?;
+    let state = &call.view.insert(view).state;
     let mut read = 0;
     for stored in &stored {
         if page.records.len() >= limit {

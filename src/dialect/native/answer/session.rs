@@ -197,7 +197,9 @@ async fn checkout(call: &mut Asked) -> Result {
     let answer = match submitted {
         Ok(answer) => answer,
         Err(trouble) => {
-            count_denied(call, product.as_ref(), &trouble);
+            if let Ok(here) = call.cx.replica.view(Consistency::Stale, call.head.deadline).await {
+                count_denied(&here.state, product.as_ref(), &trouble);
+            }
             return Err(trouble);
         }
     };
@@ -274,6 +276,7 @@ async fn wait_for_turn(call: &Asked, now: View, id: u64, most: Duration) -> Resu
     let until = Instant::now() + most.min(kept);
     let (mut view, waits) = (now, Waits::begin());
     while view.state.seats.places.contains_key(&id) && Instant::now() < until {
+        drop(view);
         sleep(waits.pause().min(until.saturating_duration_since(Instant::now()))).await;
         view = call.cx.replica.view(Consistency::Stale, call.head.deadline).await?;
     }
@@ -310,7 +313,7 @@ fn proof_shown(proof: proof::Proof) -> wire::BorrowProof {
 }
 
 /// Ends a session or a place.
-async fn end(call: &Asked, id: u64, command: SeatCommand, body: &[u8]) -> Result {
+async fn end(call: &mut Asked, id: u64, command: SeatCommand, body: &[u8]) -> Result {
     let held = call.view().state.seats.sessions.get(&id).cloned();
     let answer = call.submit(Command::Seat(command), body).await?;
     if let Some(session) = held.filter(|_| !answer.repeated) {
@@ -326,7 +329,7 @@ fn count(product: &str, result: &'static str, reason: &'static str) {
 }
 
 /// Counts a checkout that got nothing. Only types that there are have series: a client may send any word.
-fn count_denied(call: &Asked, product: Option<&Name>, trouble: &Trouble) {
+fn count_denied(state: &State, product: Option<&Name>, trouble: &Trouble) {
     let (result, reason) = match trouble {
         Trouble::Refused(Refusal::NoSeatLeft { .. }) => ("denied", "no_seats"),
         Trouble::Refused(Refusal::NoWorkersLeft { .. }) => ("denied", "no_workers"),
@@ -336,7 +339,7 @@ fn count_denied(call: &Asked, product: Option<&Name>, trouble: &Trouble) {
         Trouble::Unavailable(_) | Trouble::TooLate { .. } => ("error", "no_quorum"),
         _other => ("error", "other"),
     };
-    let types = &call.view().state.seats.types;
+    let types = &state.seats.types;
     let product = match product {
         Some(product) => types.get(product).map(|kind| &kind.name),
         None => types.get_min().map(|(name, _)| name),

@@ -42,7 +42,9 @@ pub(super) async fn report(call: &mut Asked) -> Result {
     }
     let body = call.body.read(&call.head, call.cx.limits.body_bytes).await?;
     let reports = parse(&body)?;
-    let (results, next_report_in_ms) = submit(call, reports, &body).await?;
+    let interval_ms = call.view().state.settings.report_interval_ms;
+    let (results, next) = submit(call, reports, &body).await?;
+    let next_report_in_ms = next.unwrap_or(interval_ms);
     Ok(Reply::ok(&wire::UsageAnswer { results, next_report_in_ms }))
 }
 
@@ -95,10 +97,10 @@ fn translate(report: wire::Report) -> std::result::Result<Report, String> {
     })
 }
 
-/// All reports of a request, or of a stream's piece, are one intent.
-async fn submit(call: &Asked, reports: Vec<Report>, body: &[u8]) -> Result<(Vec<wire::ReportResult>, u64)> {
+/// All reports of a request, or of a stream's piece, are one intent. What became of each, and when to report again.
+async fn submit(call: &mut Asked, reports: Vec<Report>, body: &[u8]) -> Result<(Vec<wire::ReportResult>, Option<u64>)> {
     if reports.is_empty() {
-        return Ok((Vec::new(), call.view().state.settings.report_interval_ms));
+        return Ok((Vec::new(), None));
     }
     let answer = call.submit(Command::ReportUsage { reports }, body).await?;
     let state = &answer.view.state;
@@ -106,7 +108,7 @@ async fn submit(call: &Asked, reports: Vec<Report>, body: &[u8]) -> Result<(Vec<
     let results: Vec<wire::ReportResult> = judged.iter().map(|judged| result(judged, state)).collect();
     count(&judged, state, &call.cx.tally);
     let next = judged.iter().map(|judged| next_report(&judged.slave, state)).min();
-    Ok((results, next.unwrap_or(state.settings.report_interval_ms)))
+    Ok((results, next))
 }
 
 fn judged(answer: &Answer) -> Vec<&ReportJudged> {
@@ -182,11 +184,12 @@ fn stream_in(call: &mut Asked) -> Result {
         body: Body::from(Bytes::new()),
         caller: call.caller.clone(),
         presented: call.presented.clone(),
-        view: call.view.clone(),
+        view: None,
     };
+    let next_ms = call.view().state.settings.report_interval_ms;
     let (results, waiting) = mpsc::channel::<std::result::Result<Bytes, String>>(RESULTS_WAITING);
     tokio::spawn(async move {
-        let mut lines = Lines { call: own, results, number: 0, piece: Vec::new(), next_ms: None };
+        let mut lines = Lines { call: own, results, number: 0, piece: Vec::new(), next_ms };
         let end = tokio::time::timeout(lines.call.cx.limits.stream, lines.run(body)).await;
         lines.finish(end.unwrap_or(Err(Malformed::TooSlow.into()))).await;
     });
@@ -206,7 +209,8 @@ struct Lines {
     results: mpsc::Sender<std::result::Result<Bytes, String>>,
     number: u64,
     piece: Vec<Line>,
-    next_ms: Option<u64>,
+    /// When to report again: after the interval, or before.
+    next_ms: u64,
 }
 
 impl Lines {
@@ -269,8 +273,8 @@ impl Lines {
             }
         }
         Arc::make_mut(&mut self.call.head).deadline = Instant::now() + self.call.cx.limits.piece;
-        let (results, next_ms) = submit(&self.call, reports, format!("line {}", self.number).as_bytes()).await?;
-        self.next_ms = Some(self.next_ms.map_or(next_ms, |least| least.min(next_ms)));
+        let (results, next_ms) = submit(&mut self.call, reports, format!("line {}", self.number).as_bytes()).await?;
+        self.next_ms = self.next_ms.min(next_ms.unwrap_or(u64::MAX));
         let mut results = results.into_iter();
         let mut text = Vec::new();
         for line in bad {
