@@ -7,6 +7,11 @@ use super::rig_test::{LONG, Rig, soon, usage};
 use super::{Consistency, Page, Unavailable};
 use crate::domain::record::Outcome;
 
+/// Between two looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(10);
+/// So many looks that one of them meets nobody who only looks, too.
+const LOOKS: usize = 1_000;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_node_begins_a_cluster_and_keeps_it_over_a_restart() {
     let rig = Rig::new();
@@ -95,17 +100,25 @@ async fn at_rest_nobody_but_the_window_holds_the_state() {
     let nodes = rig.three().await;
     nodes[0].report("s1", 1, 1).await.expect("an answer");
     for node in &nodes {
-        let window = &node.cluster.parts().window;
-        let is_held = || {
-            let newest = window.newest();
-            Arc::strong_count(&newest) > 2 || Arc::strong_count(&newest.state) > 1
+        let shared = node.cluster.parts();
+        let peer = nodes.iter().find(|other| other.id != node.id).expect("three nodes").id;
+        let heard = || shared.roster.get(peer).map(|heard| heard.at);
+        // Whoever looks at it from time to time has done so.
+        for _ in 0..2 {
+            let before = heard();
+            let again = async {
+                while heard() == before {
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            tokio::time::timeout(LONG, again).await.expect("peers are asked");
+        }
+        let mut looks = 0..LOOKS;
+        let is_free = || {
+            let newest = shared.window.newest();
+            Arc::strong_count(&newest) == 2 && Arc::strong_count(&newest.state) == 1
         };
-        let let_go_of = async {
-            while is_held() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(LONG, let_go_of).await.expect("whoever took it does not keep it");
+        assert!(looks.any(|_| is_free()), "node {} keeps a state", node.id);
     }
     for node in nodes {
         node.replica.stop().await;
