@@ -136,8 +136,11 @@ pub fn stack_of<'a>(state: &'a State, slave: &Slave) -> Option<&'a Stack> {
 /// Whether a slave is in violation.
 #[must_use]
 pub fn is_violating(state: &State, slave: &Slave) -> bool {
-    stack_of(state, slave)
-        .is_some_and(|stack| is_violation(stack, of_slave(state, slave).len()) || reaches_all(state, stack))
+    let warnings = of_slave(state, slave).len();
+    if warnings == 0 && state.offenders.is_empty() {
+        return false;
+    }
+    stack_of(state, slave).is_some_and(|stack| is_violation(stack, warnings) || reaches_all(state, stack))
 }
 
 /// The features of a slave: those that its group's stacks enable, less what a violation takes away.

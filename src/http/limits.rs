@@ -12,8 +12,6 @@ pub struct Limits {
     pub connections: usize,
     /// Most connections from one address (decision 17).
     pub connections_per_address: usize,
-    /// Most headers (L4).
-    pub headers: usize,
     /// Largest head in bytes (L4).
     pub head_bytes: usize,
     /// How long a head may take, and how long a connection may idle before one (L5).
@@ -37,7 +35,6 @@ impl Default for Limits {
         Limits {
             connections: 4_096,
             connections_per_address: 1_024,
-            headers: 100,
             head_bytes: 64 << 10,
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),

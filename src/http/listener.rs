@@ -161,7 +161,7 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .http1()
         // The connection's idle watch is that timer: see [`Idle`].
         .header_read_timeout(None)
-        .max_headers(limits.headers)
+        // Most headers (L4) are hyper's own 100: being told a number, it would make room for it anew in each request.
         .max_buf_size(limits.head_bytes.max(8192));
     builder
         .http2()

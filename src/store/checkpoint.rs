@@ -6,7 +6,8 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use super::crc::crc32;
+use crc32fast::hash as crc32;
+
 use super::error::StoreError;
 use super::state_db::{StateDb, sync_dir};
 

@@ -4,7 +4,6 @@
 //! written behind it and only a flush makes it durable; the promise says, apart from both, what the log must still hold.
 
 mod checkpoint;
-mod crc;
 mod error;
 mod log_db;
 mod promise;

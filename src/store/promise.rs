@@ -9,7 +9,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::crc::crc32;
+use crc32fast::hash as crc32;
+
 use super::error::StoreError;
 
 const WHAT: &str = "promise";
@@ -51,7 +52,7 @@ impl Promise {
             _ => StoreError::system(WHAT, path, "make", &error),
         };
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path).map_err(error)?;
-        let mut promise = Self { file, path: path.to_owned(), turn: 0, payload: Vec::new(), block: Vec::new() };
+        let mut promise = Self { file, path: path.to_owned(), turn: 0, payload: payload.to_vec(), block: Vec::new() };
         promise.file.write_all_at(&[0; 2 * BLOCK_BYTES], 0).map_err(error)?;
         promise.write(payload)?;
         promise.write(payload)?;
@@ -85,7 +86,7 @@ impl Promise {
         Ok(Self { file, ..Self::open(path)? })
     }
 
-    /// What is promised.
+    /// What was promised when it was made or opened.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
@@ -108,8 +109,6 @@ impl Promise {
         let at = if turn.is_multiple_of(2) { 0 } else { BLOCK_BYTES as u64 };
         self.file.write_all_at(&self.block, at).and_then(|()| self.file.sync_data()).map_err(error)?;
         self.turn = turn;
-        self.payload.clear();
-        self.payload.extend_from_slice(payload);
         Ok(())
     }
 }
