@@ -72,6 +72,20 @@ MUTANTS = [
         [["--lib", "replica::published"]],
     ),
     Mutant(
+        "the promise drops what the log has not synced",
+        "src/replica/log/sync.rs",
+        "let carried = if self.settled {",
+        "let carried = if true {",
+        [LOG],
+    ),
+    Mutant(
+        "a log that was not synced counts as synced",
+        "src/replica/log/sync.rs",
+        "self.shared.refuse_after_failure().is_ok() && self.sync_log().is_ok()",
+        "self.shared.refuse_after_failure().is_ok()",
+        [LOG],
+    ),
+    Mutant(
         "a checkpoint that was cut off is a shorter one",
         "src/store/checkpoint.rs",
         "if self.number()? == self.read { Ok(None) }",

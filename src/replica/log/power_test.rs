@@ -43,6 +43,28 @@ async fn what_was_acknowledged_without_a_sync_of_the_log_survives_a_power_cut() 
 }
 
 #[tokio::test]
+async fn what_is_carried_again_and_again_is_synced_while_nobody_waits() {
+    /// So many of these entries fit into a promise, at least.
+    const FIT: u64 = 200;
+    let disk = Disk::new();
+    let mut store = disk.store();
+    store.save_vote(&vote(1)).await.expect("a vote is saved");
+    let handle = store.handle();
+    let syncs = || handle.stats().log_syncs.load(std::sync::atomic::Ordering::Relaxed);
+    let (before, mut next) = (syncs(), 0);
+    while syncs() == before {
+        assert!(next < FIT, "before the promise is full");
+        append(&mut store, 1, next..=next).await;
+        next += 1;
+    }
+    let synced = wal_bytes(&disk);
+    for index in next..=next + 5 {
+        append(&mut store, 1, index..=index).await;
+    }
+    wants_at_every_cut(&disk, synced, &ids_of(1, 0..=next + 5)).await;
+}
+
+#[tokio::test]
 async fn less_than_what_was_synced_is_refused() {
     let disk = Disk::new();
     let mut store = disk.store();

@@ -26,6 +26,10 @@ use crate::store::{LogBatch, Promise, StoreError};
 /// What the promise carries at most: as much as one block holds besides the rest of it.
 pub(super) const CARRIED_BYTES: usize = Promise::PAYLOAD_BYTES - 512;
 
+/// Carried bytes that were carried before: when there are more, the log is synced while nobody waits, because each promise
+/// writes them once more.
+const CARRIED_AGAIN_BYTES: usize = 8 << 10;
+
 /// How many jobs may wait: more than openraft has in flight, so that a caller waits only for a disk that stands still.
 const WAITING_JOBS: usize = 4096;
 
@@ -81,7 +85,7 @@ impl Syncer {
     ) -> Result<Self, StoreError> {
         let (jobs, inbox) = mpsc::sync_channel(WAITING_JOBS);
         let path = promise.path().to_owned();
-        let mut worker = Worker { shared, promise, pledge, on_sync };
+        let mut worker = Worker { shared, promise, pledge, settled: true, again_bytes: 0, on_sync };
         let thread = thread::Builder::new().name("log-sync".to_owned()).spawn(move || worker.run(&inbox));
         let thread = thread.map_err(|error| StoreError::Refused {
             doing: "start a thread for",
@@ -125,6 +129,10 @@ struct Worker {
     shared: Arc<Shared>,
     promise: Promise,
     pledge: Pledge,
+    /// Whether the log by itself holds all that the promise carries.
+    settled: bool,
+    /// How many bytes the promise carries that the one before it carried, too.
+    again_bytes: usize,
     on_sync: Option<SyncObserver>,
 }
 
@@ -138,7 +146,10 @@ struct Group {
 impl Worker {
     fn run(&mut self, inbox: &Receiver<Job>) {
         let mut group = Group::default();
-        while let Ok(first) = inbox.recv() {
+        while let Ok(first) = inbox.try_recv().or_else(|_| {
+            self.sync_behind();
+            inbox.recv()
+        }) {
             let mut stop = false;
             for job in std::iter::once(first).chain(inbox.try_iter()) {
                 match job {
@@ -177,7 +188,9 @@ impl Worker {
 
     fn make_durable(&mut self, group: Vec<What>) -> Result<(), StoreError> {
         self.shared.refuse_after_failure()?;
-        let mut pledge = self.pledge.clone();
+        let carried = if self.settled { Vec::new() } else { self.pledge.carried.clone() };
+        let mut pledge = Pledge { last: self.pledge.last, vote: self.pledge.vote, carried };
+        let mut again_bytes = pledge.carried_bytes();
         let mut carry = true;
         for what in group {
             match what {
@@ -192,15 +205,24 @@ impl Worker {
         if !carry || pledge.carried_bytes() > CARRIED_BYTES {
             self.sync_log()?;
             pledge.carried.clear();
+            again_bytes = 0;
         }
-        self.promise(pledge)
+        self.promise(pledge, again_bytes)
+    }
+
+    /// While nobody waits: spares the next promises what this one carries.
+    fn sync_behind(&mut self) {
+        let worth_it = !self.settled && self.again_bytes > CARRIED_AGAIN_BYTES;
+        if worth_it && self.shared.refuse_after_failure().is_ok() && self.sync_log().is_ok() {
+            self.settled = true;
+        }
     }
 
     /// Before a truncation: the log is durable up to here, so nothing has to be carried, and less is promised.
     fn lower(&mut self, to: Option<LogId>) -> Result<(), StoreError> {
         self.shared.refuse_after_failure()?;
         self.sync_log()?;
-        self.promise(Pledge { last: self.pledge.last.min(to), vote: self.pledge.vote, carried: Vec::new() })
+        self.promise(Pledge { last: self.pledge.last.min(to), vote: self.pledge.vote, carried: Vec::new() }, 0)
     }
 
     /// At the end: the log holds everything by itself.
@@ -213,7 +235,7 @@ impl Worker {
             return;
         }
         let pledge = Pledge { carried: Vec::new(), ..self.pledge.clone() };
-        if let Err(error) = self.sync_log().and_then(|()| self.promise(pledge)) {
+        if let Err(error) = self.sync_log().and_then(|()| self.promise(pledge, 0)) {
             tracing::warn!(%error, "the log was not synced at the end; its promise still holds everything");
         }
     }
@@ -224,14 +246,14 @@ impl Worker {
         Ok(())
     }
 
-    fn promise(&mut self, pledge: Pledge) -> Result<(), StoreError> {
+    fn promise(&mut self, pledge: Pledge, again_bytes: usize) -> Result<(), StoreError> {
         if pledge == self.pledge {
             return Ok(());
         }
         pledge.with_encoded(|bytes| self.promise.write(bytes)).map_err(|error| self.shared.fail(&error))?;
         self.shared.stats.syncs.fetch_add(1, Relaxed);
         self.shared.acknowledge(pledge.last);
-        self.pledge = pledge;
+        (self.pledge, self.again_bytes, self.settled) = (pledge, again_bytes, false);
         Ok(())
     }
 }
