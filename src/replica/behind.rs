@@ -190,10 +190,14 @@ impl Worker {
         if self.checkpoint.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return Ok(false);
         }
+        let (grown, since) = (self.shared.counters.log_bytes() - self.bytes, self.last.elapsed());
+        // What is not due after an empty one needs no look at the disk.
+        if !self.pace.is_checkpoint_due(grown, since, 0) {
+            return Ok(false);
+        }
         let newest =
             self.shared.journal.with_db(|db| db.newest_checkpoint()?.map_or(Ok(0), |newest| newest.bytes()))?;
-        let grown = self.shared.counters.log_bytes() - self.bytes;
-        Ok(self.pace.is_checkpoint_due(grown, self.last.elapsed(), newest))
+        Ok(self.pace.is_checkpoint_due(grown, since, newest))
     }
 
     fn write(&mut self) -> Result<(), Unreadable> {
