@@ -74,9 +74,30 @@ MUTANTS = [
     Mutant(
         "the promise drops what the log has not synced",
         "src/replica/log/sync.rs",
-        "let carried = if self.settled {",
-        "let carried = if true {",
+        "let write = if self.settled {",
+        "let write = if true {",
         [LOG],
+    ),
+    Mutant(
+        "what was promised before the last promise is forgotten",
+        "src/replica/log/check.rs",
+        "all.carried.extend(next.carried);",
+        "all.carried = next.carried;",
+        [LOG],
+    ),
+    Mutant(
+        "a promise that was lost among others is not missed",
+        "src/store/promise.rs",
+        "is_some_and(|(later, _)| later > turn)",
+        "is_some_and(|(later, _)| later > turn + 9)",
+        [["--lib", "store::"]],
+    ),
+    Mutant(
+        "promises of the half's earlier turns count",
+        "src/store/promise.rs",
+        ".filter(|(turn, _)| *turn == whole.turn + 1)",
+        ".filter(|(turn, _)| *turn != whole.turn)",
+        [["--lib", "store::"]],
     ),
     Mutant(
         "a log that was not synced counts as synced",

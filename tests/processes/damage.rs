@@ -69,9 +69,9 @@ fn a_node_with_a_damaged_log_stays_down_and_is_replaced() {
     for _ in 0..30 {
         cluster.report("BEFORE", 10);
     }
-    // more than the promise carries itself of the log's end
-    for _ in 0..40 {
-        cluster.report_rows("LARGE", 200, 0);
+    // larger than what a promise carries itself: only the log has them
+    for _ in 0..2 {
+        cluster.report_rows("LARGE", 5_000, 0);
     }
     cluster.alike();
     let victim = cluster.follower();
@@ -108,10 +108,10 @@ fn a_node_with_a_damaged_log_stays_down_and_is_replaced() {
     refuses(&mut cluster, victim, "the promise removed", &["promise"]);
 
     put_back(&good, &data);
-    // One bad block is what a crash may leave of a torn write, and the other one still counts.
+    // One bad half is what a crash may leave of a torn write, and the other one still counts.
     flip(&data.join("promise"), 10);
     flip(&data.join("promise"), length(&data.join("promise")) / 2 + 10);
-    refuses(&mut cluster, victim, "a bit in both blocks of the promise", &["promise"]);
+    refuses(&mut cluster, victim, "a bit in both halves of the promise", &["promise"]);
 
     put_back(&good, &data);
     fs::remove_dir_all(data.join("log")).expect("removed");

@@ -17,7 +17,7 @@ const ENTRY_BYTES: usize = 18;
 pub(super) struct Pledge {
     pub(super) last: Option<LogId>,
     pub(super) vote: Option<Vote>,
-    /// Entries since the log's last sync, by index: here they are durable already.
+    /// Entries that the log was not synced for, by index: here they are durable already.
     pub(super) carried: Vec<Carried>,
 }
 
@@ -46,11 +46,7 @@ impl Pledge {
 
 /// What the log holds, and what was promised, when the one covers the other.
 pub(super) fn check(db: &LogDb, promise: &Promise) -> Result<(View, Pledge), StoreError> {
-    let mut pledge: Pledge = codec::decode(VALUE_FORMAT, promise.payload()).map_err(|error| StoreError::Damaged {
-        what: "promise",
-        path: promise.path().to_owned(),
-        detail: error.to_string(),
-    })?;
+    let mut pledge = pledged(promise)?;
     // The vote first: it is never carried, so a log without it is not one that merely lost its last entries.
     check_vote(db, value(db, VOTE)?, &pledge)?;
     restore(db, &pledge)?;
@@ -59,6 +55,21 @@ pub(super) fn check(db: &LogDb, promise: &Promise) -> Result<(View, Pledge), Sto
     // The database has made durable what it found at its opening, and `restore` what it added.
     pledge.carried.clear();
     Ok((view, pledge))
+}
+
+/// What all promises that count say together: the last one, with what each of them carries.
+fn pledged(promise: &Promise) -> Result<Pledge, StoreError> {
+    let mut all = Pledge::default();
+    for payload in promise.payloads() {
+        let next: Pledge = codec::decode(VALUE_FORMAT, payload).map_err(|error| StoreError::Damaged {
+            what: "promise",
+            path: promise.path().to_owned(),
+            detail: error.to_string(),
+        })?;
+        all.carried.extend(next.carried);
+        (all.last, all.vote) = (next.last, next.vote);
+    }
+    Ok(all)
 }
 
 /// Gives the log back what a power cut took from its unsynced end. Only the newest entries are carried: if more than

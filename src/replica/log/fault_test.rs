@@ -119,15 +119,18 @@ async fn a_missing_promise_is_refused() {
 }
 
 #[tokio::test]
-async fn a_promise_with_one_torn_block_counts_and_with_two_is_refused() {
+async fn a_promise_with_one_torn_half_counts_and_with_two_is_refused() {
     let disk = written().await;
     let mut bytes = fs::read(disk.promise()).expect("the promise");
-    bytes[30] ^= 1;
+    let (first, second) = (30, bytes.len() / 2 + 30);
+    let turn = |half: usize| bytes[half - 30 + 8..half - 30 + 16].to_vec();
+    let (newer, older) = if turn(first) > turn(second) { (first, second) } else { (second, first) };
+    bytes[newer] ^= 1;
     fs::write(disk.promise(), &bytes).expect("the promise is written");
-    assert_eq!(ids(&mut disk.store()).await, ids_of(1, 0..=9));
-    bytes[32768 + 30] ^= 1;
+    assert_eq!(ids(&mut disk.copy().store()).await, ids_of(1, 0..=9));
+    bytes[older] ^= 1;
     fs::write(disk.promise(), &bytes).expect("the promise is written");
-    says(&disk.refusal(), &["the promise is damaged: neither of its two blocks is whole"]);
+    says(&disk.refusal(), &["the promise is damaged: neither of its two halves begins with a whole promise"]);
 }
 
 #[tokio::test]

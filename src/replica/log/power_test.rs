@@ -43,9 +43,7 @@ async fn what_was_acknowledged_without_a_sync_of_the_log_survives_a_power_cut() 
 }
 
 #[tokio::test]
-async fn what_is_carried_again_and_again_is_synced_while_nobody_waits() {
-    /// So many of these entries fit into a promise, at least.
-    const FIT: u64 = 200;
+async fn the_log_is_synced_before_the_promises_are_full_and_what_comes_then_survives_too() {
     let disk = Disk::new();
     let mut store = disk.store();
     store.save_vote(&vote(1)).await.expect("a vote is saved");
@@ -53,15 +51,31 @@ async fn what_is_carried_again_and_again_is_synced_while_nobody_waits() {
     let syncs = || handle.stats().log_syncs.load(std::sync::atomic::Ordering::Relaxed);
     let (before, mut next) = (syncs(), 0);
     while syncs() == before {
-        assert!(next < FIT, "before the promise is full");
         append(&mut store, 1, next..=next).await;
         next += 1;
     }
+    assert!((100..=256).contains(&next), "{next} promises until the log was synced");
     let synced = wal_bytes(&disk);
     for index in next..=next + 5 {
         append(&mut store, 1, index..=index).await;
     }
     wants_at_every_cut(&disk, synced, &ids_of(1, 0..=next + 5)).await;
+}
+
+#[tokio::test]
+async fn a_promise_of_an_earlier_build_is_used_as_it_is() {
+    let disk = Disk::new();
+    fs::remove_file(disk.promise()).expect("the promise is removed");
+    let small = super::check::Pledge::default().encode();
+    drop(crate::store::Promise::create_small(&disk.promise(), &small).expect("a small promise"));
+    let mut store = disk.store();
+    store.save_vote(&vote(1)).await.expect("a vote is saved");
+    let large = (0..2).map(|index| super::testing::entry(1, index, 20_000));
+    openraft::storage::RaftLogStorageExt::blocking_append(&mut store, large).await.expect("entries are appended");
+    let synced = wal_bytes(&disk);
+    append(&mut store, 1, 2..=30).await;
+    append(&mut store, 1, 31..=31).await;
+    wants_at_every_cut(&disk, synced, &ids_of(1, 0..=31)).await;
 }
 
 #[tokio::test]
