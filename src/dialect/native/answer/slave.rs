@@ -1,6 +1,7 @@
 //! Slaves and messages.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::super::endpoint::Endpoint;
 use super::super::wire::{self, stamp};
@@ -13,7 +14,7 @@ use crate::domain::slave::EditSlave;
 use crate::domain::state::State;
 use crate::domain::warning::FeatureStatus;
 use crate::projection::messages::{self, MessageView};
-use crate::projection::slaves::{self, SlaveView};
+use crate::projection::slaves::{self, SlaveStatus, SlaveView};
 
 pub(super) async fn answer(call: &mut Asked, endpoint: Endpoint) -> Result {
     match endpoint {
@@ -40,7 +41,7 @@ pub(super) async fn answer(call: &mut Asked, endpoint: Endpoint) -> Result {
 
 fn one(state: &State, id: &str) -> Result {
     let slave = slaves::slave(state, id).ok_or_else(|| missing("slave", id))?;
-    Ok(Reply::ok(&shown(&slave, state)))
+    Ok(Reply::ok(&shown(slave)))
 }
 
 fn list_slaves(call: &Asked) -> Result {
@@ -52,36 +53,36 @@ fn list_slaves(call: &Asked) -> Result {
         let walk = slaves::slaves(&view.state, after).map(|slave| {
             let in_pool = pool.as_deref().is_none_or(|pool| slave.pools.iter().any(|name| **name == *pool));
             let in_state = wanted.as_deref().is_none_or(|wanted| slave.status.name() == wanted);
-            (slave.slave.id.clone(), (in_pool && in_state).then(|| shown(&slave, &view.state)))
+            (Arc::clone(&slave.slave.id), (in_pool && in_state).then(|| shown(slave)))
         });
         Rows::of(walk, limit)
     })
 }
 
 /// Features as the API writes them: on or off.
-pub(super) fn features(features: &[(Name, FeatureStatus)]) -> BTreeMap<String, bool> {
-    features.iter().map(|(name, status)| (name.to_string(), *status == FeatureStatus::Enabled)).collect()
+fn features(features: Vec<(Name, FeatureStatus)>) -> BTreeMap<Name, bool> {
+    features.into_iter().map(|(name, status)| (name, status == FeatureStatus::Enabled)).collect()
 }
 
-fn shown(view: &SlaveView<'_>, state: &State) -> wire::Slave {
+fn shown(view: SlaveView<'_>) -> wire::Slave {
     let slave = view.slave;
     wire::Slave {
-        slave: slave.id.to_string(),
-        label: slave.label.to_string(),
+        slave: Arc::clone(&slave.id),
+        label: Arc::clone(&slave.label),
         state: view.status.name(),
         used_bytes: view.used_bytes,
         warning_count: view.warnings.len() as u64,
         warning_days: view.warnings.iter().map(|(day, _)| day.to_string()).collect(),
         in_violation: view.in_violation,
-        pools: view.pools.iter().map(ToString::to_string).collect(),
-        pool: view.active_pool.as_ref().map(ToString::to_string),
-        used_bytes_by_pool: view.used_by_pool.iter().map(|(name, bytes)| (name.to_string(), *bytes)).collect(),
+        pools: view.pools,
+        pool: view.active_pool,
+        used_bytes_by_pool: view.used_by_pool.into_iter().collect(),
         disallowed_bytes: view.disallowed_bytes,
-        features: features(&view.features),
+        features: features(view.features),
         first_report: stamp(slave.first_report),
         last_report: stamp(slave.last_report),
-        silent: crate::domain::usage::is_silent(state, slave),
-        levels: slave.levels.iter().map(|level| (level.name.to_string(), level.value)).collect(),
+        silent: view.status == SlaveStatus::Silent,
+        levels: slave.levels.iter().map(|level| (Arc::clone(&level.name), level.value)).collect(),
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::domain::name::Name;
+
 /// A quota as people and programs write it: `"MAX"`, `"50MB"` (powers of 1024) or a number of bytes.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(untagged)]
@@ -101,9 +103,11 @@ pub struct SlaveChanges {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Slave {
     /// Its GUID.
-    pub slave: String,
+    #[schema(value_type = String)]
+    pub slave: Name,
     /// What people call it.
-    pub label: String,
+    #[schema(value_type = String)]
+    pub label: Name,
     /// `active`, `silent`, `orphan` or `violating`.
     pub state: &'static str,
     /// Bytes of the open day, in all pools and in none.
@@ -115,15 +119,19 @@ pub struct Slave {
     /// Whether that is too many.
     pub in_violation: bool,
     /// The pools that it is in, one a stack.
-    pub pools: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    pub pools: Vec<Name>,
     /// The one of them that counts: of the active group.
-    pub pool: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub pool: Option<Name>,
     /// Bytes of the open day by pool; the empty name is no pool.
-    pub used_bytes_by_pool: BTreeMap<String, u64>,
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub used_bytes_by_pool: BTreeMap<Name, u64>,
     /// Bytes of the open day of sourcetypes that its stack does not allow.
     pub disallowed_bytes: u64,
     /// Its features, on or off.
-    pub features: BTreeMap<String, bool>,
+    #[schema(value_type = BTreeMap<String, bool>)]
+    pub features: BTreeMap<Name, bool>,
     /// When it first reported.
     pub first_report: String,
     /// When it last reported.
@@ -131,7 +139,8 @@ pub struct Slave {
     /// Whether it has been silent for too long.
     pub silent: bool,
     /// Its gauges.
-    pub levels: BTreeMap<String, u64>,
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub levels: BTreeMap<Name, u64>,
 }
 
 /// A message that stands now.
