@@ -239,14 +239,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             return Ok(());
         }
         let mut batch = LogBatch::default();
-        batch.delete_entries(first..end);
         batch.put_meta(PURGED, &codec::encode(VALUE_FORMAT, &log_id));
         self.shared.view_mut().purge(log_id);
         self.write(batch)?;
         if shared::after(last) <= end {
             // A snapshot stands for the log now, and this node will say that it has got so far.
-            return self.syncer.wait(|done| Job::Commit { what: What::Snapshot(log_id), done }).await;
+            self.syncer.wait(|done| Job::Commit { what: What::Snapshot(log_id), done }).await?;
         }
+        self.syncer.send(Job::Drop { before: end });
         Ok(())
     }
 }

@@ -1,9 +1,11 @@
 //! The `log` database: entries by index and a few named values, synced when the caller says so.
+//!
+//! The two lie apart (docs/adr/0072): entries come at the end and go at the beginning, and whole files go with them.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use rocksdb::{DB, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 
 use super::error::StoreError;
 use super::tuning::{self, Sizes};
@@ -11,8 +13,12 @@ use super::tuning::{self, Sizes};
 const WHAT: &str = "log";
 /// Table of the entries: tag, index.
 const ENTRY: u8 = b'e';
+/// Where that table lies.
+const ENTRIES: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 /// Table of the named values: tag, name.
 const META: u8 = b'm';
+/// Where that table lies; earlier builds had it beside the entries.
+const VALUES: &str = "values";
 
 /// The `log` database of one node.
 pub struct LogDb {
@@ -23,29 +29,24 @@ pub struct LogDb {
 /// What is written at once, or not at all.
 #[derive(Default)]
 pub struct LogBatch {
-    batch: WriteBatch,
+    entries: WriteBatch,
+    values: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl LogBatch {
     /// Adds an entry.
     pub fn put_entry(&mut self, index: u64, bytes: &[u8]) {
-        self.batch.put(entry_key(index), bytes);
+        self.entries.put(entry_key(index), bytes);
     }
 
     /// Sets a named value.
     pub fn put_meta(&mut self, name: &str, bytes: &[u8]) {
-        self.batch.put(meta_key(name), bytes);
+        self.values.push((meta_key(name), bytes.to_vec()));
     }
 
     /// Deletes the entries of a range.
     pub fn delete_entries(&mut self, range: Range<u64>) {
-        self.batch.delete_range(entry_key(range.start), entry_key(range.end));
-    }
-
-    /// How many bytes this takes in the log.
-    #[must_use]
-    pub fn size_in_bytes(&self) -> usize {
-        self.batch.size_in_bytes()
+        self.entries.delete_range(entry_key(range.start), entry_key(range.end));
     }
 }
 
@@ -69,13 +70,38 @@ impl LogDb {
         if !dir.join("CURRENT").exists() {
             return Err(StoreError::Missing { what: WHAT, path: dir.to_owned() });
         }
-        Self::open_with(dir, false)
+        let db = Self::open_with(dir, false)?;
+        db.bring_up()?;
+        Ok(db)
     }
 
     fn open_with(dir: &Path, create: bool) -> Result<Self, StoreError> {
-        let db = DB::open(&tuning::log(create), dir)
+        let families = [ENTRIES, VALUES].map(|name| (name, tuning::log(create)));
+        let db = DB::open_cf_with_opts(&tuning::log(create), dir, families)
             .map_err(|error| StoreError::rocks(WHAT, dir, if create { "make" } else { "open" }, &error))?;
         Ok(Self { db, dir: dir.to_owned() })
+    }
+
+    /// Puts the values where they belong that an earlier build wrote beside the entries: all of them at once.
+    fn bring_up(&self) -> Result<(), StoreError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound([META + 1]);
+        let mut batch = WriteBatch::default();
+        for value in self.db.iterator_opt(IteratorMode::From(&[META], Direction::Forward), options) {
+            let (key, bytes) = value.map_err(|error| self.error("read", &error))?;
+            batch.put_cf(self.values(), &key, bytes);
+            batch.delete(key);
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(dir = %self.dir.display(), "moving what an earlier build wrote to where it is kept now; once");
+        self.db.write(batch).map_err(|error| self.error("write", &error))?;
+        self.sync()
+    }
+
+    fn values(&self) -> &ColumnFamily {
+        self.db.cf_handle(VALUES).expect("it was opened with the database")
     }
 
     /// Where it lies.
@@ -89,9 +115,24 @@ impl LogDb {
     /// # Errors
     /// When the disk refuses.
     pub fn write(&self, batch: LogBatch) -> Result<(), StoreError> {
+        let LogBatch { entries: mut batch, values } = batch;
+        for (key, bytes) in values {
+            batch.put_cf(self.values(), key, bytes);
+        }
         let mut options = WriteOptions::default();
         options.set_sync(false);
-        self.db.write_opt(batch.batch, &options).map_err(|error| self.error("write", &error))
+        self.db.write_opt(batch, &options).map_err(|error| self.error("write", &error))
+    }
+
+    /// Lets go of files that hold nothing but entries before `first`, which nobody may ask for any more. Others of them stay for a
+    /// while.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn drop_before(&self, first: u64) -> Result<(), StoreError> {
+        let Some(last) = first.checked_sub(1) else { return Ok(()) };
+        let (from, to) = (entry_key(0), entry_key(last));
+        self.db.delete_file_in_range(from, to).map_err(|error| self.error("drop files of", &error))
     }
 
     /// Makes durable what was written before this call.
@@ -102,12 +143,19 @@ impl LogDb {
         self.db.flush_wal(true).map_err(|error| self.error("sync", &error))
     }
 
+    /// Brings all entries into one file, as time does.
+    #[cfg(test)]
+    pub(crate) fn compact(&self) {
+        self.db.flush().expect("entries are flushed");
+        self.db.compact_range(None::<&[u8]>, None::<&[u8]>);
+    }
+
     /// A named value.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.get(meta_key(name)).map_err(|error| self.error("read", &error))
+        self.db.get_cf(self.values(), meta_key(name)).map_err(|error| self.error("read", &error))
     }
 
     /// The entry at `index`.
@@ -160,7 +208,9 @@ impl LogDb {
     /// What it says about its size.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        Sizes::of(|name| self.db.property_int_value(name).ok().flatten().unwrap_or_default())
+        let families = [ENTRIES, VALUES].map(|name| self.db.cf_handle(name));
+        let read = |family: &ColumnFamily, name: &str| self.db.property_int_value_cf(family, name).ok().flatten();
+        Sizes::of(|name| families.iter().flatten().filter_map(|family| read(family, name)).sum())
     }
 
     fn error(&self, doing: &'static str, error: &rocksdb::Error) -> StoreError {

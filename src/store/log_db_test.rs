@@ -52,6 +52,37 @@ fn deleted_entries_are_gone_and_the_others_stay() {
 }
 
 #[test]
+fn a_file_goes_when_all_of_its_entries_may_and_not_before() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let db = filled(&dir);
+    db.compact();
+    for first in [0, 1, 300, 599] {
+        db.drop_before(first).expect("files are dropped");
+        assert_eq!(db.entries(first..600, usize::MAX).expect("reads").len() as u64, 600 - first, "before {first}");
+    }
+    db.drop_before(600).expect("files are dropped");
+    assert_eq!(db.entries(0..600, usize::MAX).expect("reads"), []);
+    assert_eq!(db.meta("name").expect("reads").as_deref(), Some(b"value".as_slice()));
+}
+
+#[test]
+fn values_that_an_earlier_build_wrote_beside_the_entries_are_found() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let path = dir.path().join("log");
+    let earlier = rocksdb::DB::open_default(&path).expect("a database");
+    earlier.put([&b"e"[..], &7_u64.to_be_bytes()].concat(), b"entry 7").expect("it is written");
+    earlier.put(b"mvote", b"a vote").expect("it is written");
+    earlier.put(b"mpurged", b"six").expect("it is written");
+    drop(earlier);
+    for _ in 0..2 {
+        let db = LogDb::open(&path).expect("the database opens");
+        assert_eq!(db.meta("vote").expect("reads").as_deref(), Some(b"a vote".as_slice()));
+        assert_eq!(db.meta("purged").expect("reads").as_deref(), Some(b"six".as_slice()));
+        assert_eq!(db.entries(0..u64::MAX, usize::MAX).expect("reads"), [(7, b"entry 7".to_vec())]);
+    }
+}
+
+#[test]
 fn one_is_only_made_where_nothing_is_and_only_opened_where_one_is() {
     let dir = TempDir::new().expect("a temporary directory");
     let path = dir.path().join("log");

@@ -65,6 +65,7 @@ fn common(create: bool) -> Options {
 /// The log's: a damaged record is refused, a torn tail is what the promise judges.
 pub(super) fn log(create: bool) -> Options {
     let mut options = common(create);
+    options.create_missing_column_families(true);
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_max_total_wal_size(WAL_BYTES);
     options.set_compression_type(DBCompressionType::None);

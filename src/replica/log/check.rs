@@ -116,7 +116,7 @@ fn read(db: &LogDb) -> Result<View, StoreError> {
     view.first = after(view.purged);
     let mut next = view.first;
     let mut missing = None;
-    db.each_entry(0..u64::MAX, |index, bytes| {
+    db.each_entry(view.first..u64::MAX, |index, bytes| {
         missing = (index != next).then_some(next);
         next = index.saturating_add(1);
         view.live_bytes += bytes.len() as u64;

@@ -37,6 +37,8 @@ pub(super) enum Job {
     Commit { what: What, done: Done },
     /// Promise no more than this, because the rest is about to be truncated.
     Lower { to: Option<LogId>, done: Done },
+    /// Let go of entries before this index: that they are purged was written, and must be durable before they go.
+    Drop { before: u64 },
     /// Do what waits, and end.
     Stop,
 }
@@ -98,7 +100,7 @@ impl Syncer {
         if let Err(mpsc::SendError(job)) = self.jobs.send(job) {
             match job {
                 Job::Commit { done, .. } | Job::Lower { done, .. } => done.tell(Err(ended())),
-                Job::Stop => {}
+                Job::Drop { .. } | Job::Stop => {}
             }
         }
     }
@@ -157,6 +159,10 @@ impl Worker {
                     Job::Lower { to, done } => {
                         self.commit(mem::take(&mut group));
                         done.tell(self.lower(to));
+                    }
+                    Job::Drop { before } => {
+                        self.commit(mem::take(&mut group));
+                        self.drop_before(before);
                     }
                     Job::Stop => stop = true,
                 }
@@ -221,6 +227,17 @@ impl Worker {
         self.sync_log()?;
         self.settled = true;
         self.promise(Pledge { last: self.pledge.last.min(to), ..self.pledge.clone() })
+    }
+
+    /// What is not dropped now goes with the next purge.
+    fn drop_before(&mut self, first: u64) {
+        if self.shared.refuse_after_failure().is_err() || self.sync_log().is_err() {
+            return;
+        }
+        self.settled = true;
+        if let Err(error) = self.shared.db.drop_before(first) {
+            tracing::warn!(%error, "purged entries stay on disk until the next purge");
+        }
     }
 
     /// At the end: the log holds everything by itself.
