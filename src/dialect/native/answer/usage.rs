@@ -20,7 +20,6 @@ use crate::dialect::trouble::{Malformed, Trouble};
 use crate::dialect::wording;
 use crate::domain::event::{Event, ReportJudged};
 use crate::domain::intent::Command;
-use crate::domain::name::sha256;
 use crate::domain::record::Outcome;
 use crate::domain::slave::{Fate, Level, REPORTS_PER_INTENT, ROWS_PER_REPORT, Report, Row, Slave};
 use crate::domain::state::State;
@@ -164,8 +163,7 @@ fn count(judged: &[&ReportJudged], state: &State, tally: &Tally) {
 /// no sooner than after half an interval.
 fn next_report(slave: &str, state: &State) -> u64 {
     let interval = state.settings.report_interval_ms.max(1);
-    let hash = sha256(&[slave.as_bytes()]);
-    let place = u64::from_be_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]]) % interval;
+    let place = u64::from(crc32fast::hash(slave.as_bytes())) % interval;
     let soonest = state.now.0 + interval / 2;
     interval / 2 + (place + interval - soonest % interval) % interval
 }
