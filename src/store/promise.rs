@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crc32fast::hash as crc32;
+use rustix::fs::{Advice, fadvise};
 
 use super::error::StoreError;
 
@@ -77,6 +78,7 @@ impl Promise {
         promise.begin(payload)?;
         let dir = promise.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         promise.file.sync_all().and_then(|()| File::open(dir)?.sync_all()).map_err(error)?;
+        uncache(&promise.file).map_err(error)?;
         Ok(promise)
     }
 
@@ -89,7 +91,8 @@ impl Promise {
             io::ErrorKind::NotFound => StoreError::Missing { what: WHAT, path: path.to_owned() },
             _ => StoreError::system(WHAT, path, "open", &error),
         })?;
-        let bytes = fs::read(path).map_err(|error| StoreError::system(WHAT, path, "read", &error))?;
+        let bytes = fs::read(path).and_then(|bytes| uncache(&file).map(|()| bytes));
+        let bytes = bytes.map_err(|error| StoreError::system(WHAT, path, "read", &error))?;
         let damaged = |detail: String| StoreError::Damaged { what: WHAT, path: path.to_owned(), detail };
         let half_bytes = [HALF_BYTES, EARLIER_HALF_BYTES].into_iter().find(|half| 2 * half == bytes.len());
         let half_bytes = half_bytes.ok_or_else(|| damaged(format!("it is {} bytes long", bytes.len())))?;
@@ -164,6 +167,12 @@ impl Promise {
         (self.turn, self.half, self.used) = (turn, half, used + self.pages.len());
         Ok(())
     }
+}
+
+/// Has the kernel forget its copy of the whole file: it holds what was written or read at once as one piece, and would look through
+/// megabytes at each sync of a few pages. Ten microseconds of fifty.
+fn uncache(file: &File) -> io::Result<()> {
+    Ok(fadvise(file, 0, None, Advice::DontNeed)?)
 }
 
 /// How many bytes a payload takes in the file.
