@@ -100,6 +100,27 @@ MUTANTS = [
         [["--lib", "store::"]],
     ),
     Mutant(
+        "a file goes that holds an entry that counts",
+        "src/store/log_db.rs",
+        "let Some(last) = first.checked_sub(1) else",
+        "let Some(last) = Some(first) else",
+        [["--lib", "store::"]],
+    ),
+    Mutant(
+        "purged entries go before the purge is durable",
+        "src/replica/log/sync.rs",
+        "if self.shared.refuse_after_failure().is_err() || self.sync_log().is_err() {",
+        "if self.shared.refuse_after_failure().is_err() {",
+        [LOG],
+    ),
+    Mutant(
+        "purged entries stay for ever",
+        "src/replica/log.rs",
+        "        self.syncer.send(Job::Drop { before: end });\n",
+        "",
+        [LOG],
+    ),
+    Mutant(
         "a log that was not synced counts as synced",
         "src/replica/log/sync.rs",
         "self.shared.refuse_after_failure().is_ok() && self.sync_log().is_ok()",

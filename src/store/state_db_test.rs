@@ -1,7 +1,9 @@
 //! What the state database keeps, what a crash takes, and that it never takes half of something.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -15,15 +17,35 @@ fn made(dir: &TempDir) -> StateDb {
     StateDb::create(&dir.path().join("state")).expect("an empty directory takes a database")
 }
 
-/// What a crash of the process leaves: a copy of the files, and nothing of the memory.
-fn crash(db: &StateDb) -> (TempDir, StateDb) {
+fn files(db: &StateDb) -> BTreeSet<PathBuf> {
+    fs::read_dir(db.dir()).expect("a directory").map(|file| file.expect("a file").path()).collect()
+}
+
+/// A copy of a moment's files, or nothing when some came or went meanwhile.
+fn copied(db: &StateDb) -> Option<TempDir> {
     let dir = temporary();
     let copy = dir.path().join("state");
     fs::create_dir(&copy).expect("a directory");
-    for file in fs::read_dir(db.dir()).expect("a directory") {
-        let file = file.expect("a file");
-        fs::copy(file.path(), copy.join(file.file_name())).expect("a file is copied");
+    let before = files(db);
+    for file in &before {
+        match fs::copy(file, copy.join(file.file_name().expect("a name"))) {
+            Ok(_bytes) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) => panic!("{} is not copied: {error}", file.display()),
+        }
     }
+    (files(db) == before).then_some(dir)
+}
+
+/// What a crash of the process leaves: a copy of the files, and nothing of the memory.
+fn crash(db: &StateDb) -> (TempDir, StateDb) {
+    // a copy beside which RocksDB made or removed files would be of no single moment
+    let dir = loop {
+        if let Some(dir) = copied(db) {
+            break dir;
+        }
+    };
+    let copy = dir.path().join("state");
     let db = StateDb::open(&copy).expect("the copy opens");
     (dir, db)
 }
