@@ -89,7 +89,7 @@ impl LogDb {
         let mut batch = WriteBatch::default();
         for value in self.db.iterator_opt(IteratorMode::From(&[META], Direction::Forward), options) {
             let (key, bytes) = value.map_err(|error| self.error("read", &error))?;
-            batch.put_cf(self.values(), &key, bytes);
+            batch.put_cf(self.family(VALUES), &key, bytes);
             batch.delete(key);
         }
         if batch.is_empty() {
@@ -100,8 +100,8 @@ impl LogDb {
         self.sync()
     }
 
-    fn values(&self) -> &ColumnFamily {
-        self.db.cf_handle(VALUES).expect("it was opened with the database")
+    fn family(&self, name: &str) -> &ColumnFamily {
+        self.db.cf_handle(name).expect("it was opened with the database")
     }
 
     /// Where it lies.
@@ -117,7 +117,7 @@ impl LogDb {
     pub fn write(&self, batch: LogBatch) -> Result<(), StoreError> {
         let LogBatch { entries: mut batch, values } = batch;
         for (key, bytes) in values {
-            batch.put_cf(self.values(), key, bytes);
+            batch.put_cf(self.family(VALUES), key, bytes);
         }
         let mut options = WriteOptions::default();
         options.set_sync(false);
@@ -155,7 +155,7 @@ impl LogDb {
     /// # Errors
     /// When it cannot be read.
     pub fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.get_cf(self.values(), meta_key(name)).map_err(|error| self.error("read", &error))
+        self.db.get_cf(self.family(VALUES), meta_key(name)).map_err(|error| self.error("read", &error))
     }
 
     /// The entry at `index`.
@@ -208,9 +208,7 @@ impl LogDb {
     /// What it says about its size.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        let families = [ENTRIES, VALUES].map(|name| self.db.cf_handle(name));
-        let read = |family: &ColumnFamily, name: &str| self.db.property_int_value_cf(family, name).ok().flatten();
-        Sizes::of(|name| families.iter().flatten().filter_map(|family| read(family, name)).sum())
+        Sizes::of(&self.db, [ENTRIES, VALUES].map(|name| self.family(name)))
     }
 
     fn error(&self, doing: &'static str, error: &rocksdb::Error) -> StoreError {

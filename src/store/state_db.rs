@@ -330,9 +330,7 @@ impl StateDb {
     /// What it says about its size.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        let families = [self.family(Shelf::Kept), self.family(Shelf::Passing)];
-        let read = |family: &ColumnFamily, name: &str| self.db.property_int_value_cf(family, name).ok().flatten();
-        Sizes::of(|name| families.iter().filter_map(|family| read(family, name)).sum())
+        Sizes::of(&self.db, [self.family(Shelf::Kept), self.family(Shelf::Passing)])
     }
 
     fn walk<'a>(&'a self, shelf: Shelf, first: u64, mut options: ReadOptions) -> Walk<'a> {

@@ -1,6 +1,6 @@
 //! The two databases' settings, and what they say about their size.
 
-use rocksdb::{BlockBasedOptions, DBCompressionType, DBRecoveryMode, LogLevel, Options};
+use rocksdb::{BlockBasedOptions, ColumnFamily, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options};
 
 /// One memory table: small, because it is what a start after a crash reads again.
 const WRITE_BUFFER_BYTES: usize = 16 << 20;
@@ -33,8 +33,11 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// From what a property says that is asked for by name.
-    pub(super) fn of(read: impl Fn(&str) -> u64) -> Sizes {
+    /// Of a database with these families.
+    pub(super) fn of(db: &DB, families: [&ColumnFamily; 2]) -> Sizes {
+        let read = |name: &str| {
+            families.iter().filter_map(|family| db.property_int_value_cf(family, name).ok().flatten()).sum::<u64>()
+        };
         Sizes {
             tables: read("rocksdb.total-sst-files-size"),
             memory: read("rocksdb.cur-size-all-mem-tables"),

@@ -23,7 +23,7 @@ use crate::replica::types::TypeConfig;
 use crate::store::{LogBatch, Promise, StoreError};
 
 /// What one promise carries at most, beside the rest of it: more bytes are better written once, to the log.
-pub(super) const CARRIED_BYTES: usize = Promise::PAYLOAD_BYTES - PLEDGE_BYTES;
+const CARRIED_BYTES: usize = Promise::PAYLOAD_BYTES - PLEDGE_BYTES;
 
 /// What a promise takes besides what it carries, at most.
 const PLEDGE_BYTES: usize = 512;
