@@ -121,10 +121,31 @@ MUTANTS = [
         [LOG],
     ),
     Mutant(
+        "a log counts as synced without what only the promise holds",
+        "src/replica/log/sync.rs",
+        "        self.write()?;\n        self.shared.db.sync()",
+        "        self.shared.db.sync()",
+        [LOG],
+    ),
+    Mutant(
+        "an entry leaves memory before the database holds it",
+        "src/replica/log/cache.rs",
+        "self.first().is_some_and(|first| first < self.unwritten)",
+        "self.first().is_some()",
+        [LOG],
+    ),
+    Mutant(
+        "what follows a truncation leaves memory before the database holds it",
+        "src/replica/log/cache.rs",
+        "        self.unwritten = self.unwritten.min(index.map_or(0, |index| index + 1));\n",
+        "",
+        [LOG],
+    ),
+    Mutant(
         "a log that was not synced counts as synced",
         "src/replica/log/sync.rs",
-        "self.shared.refuse_after_failure().is_ok() && self.sync_log().is_ok()",
-        "self.shared.refuse_after_failure().is_ok()",
+        "        self.shared.db.sync().map_err(|error| self.shared.fail(&error))?;\n",
+        "",
         [LOG],
     ),
     Mutant(

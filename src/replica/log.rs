@@ -1,8 +1,8 @@
 //! The Raft log on disk: openraft's log storage over the `log` database and the promise.
 //!
-//! Every call writes in line, so openraft's order is the log's order, and what was written is readable at once. One
-//! thread makes it durable: it takes all that waits, makes it durable and promised at once, and then says so. What must wait for
-//! what came before (a vote, a truncation) goes through the same thread. After a failed sync nothing is taken any more.
+//! What is appended is readable at once, out of the cache. One thread makes it durable, in openraft's order: it takes all that
+//! waits, promises it, says so, and writes it to the database behind that. What must wait for what came before (a vote, a truncation)
+//! goes through the same thread. After a failed write or sync nothing is taken any more.
 
 mod cache;
 mod check;
@@ -52,15 +52,17 @@ pub type SyncObserver = Arc<dyn Fn(Duration) + Send + Sync>;
 /// How a log store is opened.
 #[derive(Clone)]
 pub struct LogOptions {
-    /// What the newest entries may take in memory.
+    /// What the newest entries may take in memory, those aside that the database does not hold yet.
     pub cache_bytes: usize,
+    /// How many bytes of entries are written to the database together, behind the promise.
+    pub written_together: usize,
     /// Told how long each sync took; for the metrics.
     pub on_sync: Option<SyncObserver>,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { cache_bytes: cache::CACHE_BYTES, on_sync: None }
+        Self { cache_bytes: cache::CACHE_BYTES, written_together: sync::WRITTEN_TOGETHER, on_sync: None }
     }
 }
 
@@ -123,7 +125,7 @@ impl LogStore {
         let (mut found, pledge) = check::check(&db, &promise)?;
         found.cache.limit(options.cache_bytes);
         let shared = Arc::new(Shared::new(db, found, pledge.last));
-        let syncer = Arc::new(Syncer::start(Arc::clone(&shared), promise, pledge, options.on_sync)?);
+        let syncer = Arc::new(Syncer::start(Arc::clone(&shared), promise, pledge, options)?);
         Ok(Self { shared, syncer })
     }
 
@@ -189,7 +191,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let mut batch = LogBatch::default();
+        self.shared.refuse_after_failure()?;
         let (mut added, mut carried) = (Vec::new(), Vec::new());
         let mut last = self.shared.view().last;
         for entry in entries {
@@ -197,12 +199,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             last = Some(entry.log_id);
             let bytes = shared::encode_entry(&entry);
             let index = entry.log_id.index;
-            batch.put_entry(index, &bytes);
             added.push((entry, bytes.len()));
             carried.push(Carried { index, bytes: bytes.into() });
         }
         if !added.is_empty() {
-            self.write(batch)?;
             self.shared.stats.count(&added);
             self.shared.view_mut().append(added);
         }

@@ -16,6 +16,8 @@ pub(super) struct Cache {
     entries: VecDeque<(Entry, usize)>,
     bytes: usize,
     limit: usize,
+    /// The first one that the database does not hold yet: from there on they stay, whatever they take.
+    unwritten: u64,
 }
 
 impl Cache {
@@ -33,11 +35,24 @@ impl Cache {
         let bytes = bytes + ENTRY_BYTES;
         self.bytes += bytes;
         self.entries.push_back((entry, bytes));
-        while self.bytes > self.limit && self.drop_front() {}
+        self.shrink();
+    }
+
+    /// The database holds what comes before `end`.
+    pub(super) fn written(&mut self, end: u64) {
+        self.unwritten = end;
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        while self.bytes > self.limit && self.first().is_some_and(|first| first < self.unwritten) {
+            self.drop_front();
+        }
     }
 
     /// Drops what comes after `index`; `None` is everything.
     pub(super) fn truncate(&mut self, index: Option<u64>) {
+        self.unwritten = self.unwritten.min(index.map_or(0, |index| index + 1));
         while let Some((entry, bytes)) = self.entries.back() {
             if Some(entry.log_id.index) <= index {
                 break;
@@ -71,9 +86,9 @@ impl Cache {
         found
     }
 
-    fn drop_front(&mut self) -> bool {
-        let Some((_, bytes)) = self.entries.pop_front() else { return false };
-        self.bytes -= bytes;
-        true
+    fn drop_front(&mut self) {
+        if let Some((_, bytes)) = self.entries.pop_front() {
+            self.bytes -= bytes;
+        }
     }
 }

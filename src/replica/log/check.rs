@@ -72,8 +72,8 @@ fn pledged(promise: &Promise) -> Result<Pledge, StoreError> {
     Ok(all)
 }
 
-/// Gives the log back what a power cut took from its unsynced end. Only the newest entries are carried: if more than
-/// those is gone, what follows them does not fit, and the check says so.
+/// Gives the log what it was not yet given, or what a power cut took from its unsynced end. Only the newest entries are carried: if
+/// more than those is gone, what follows them does not fit, and the check says so.
 fn restore(db: &LogDb, pledge: &Pledge) -> Result<(), StoreError> {
     let purged = after(value(db, PURGED)?);
     for (at, carried) in pledge.carried.iter().enumerate() {
@@ -84,7 +84,7 @@ fn restore(db: &LogDb, pledge: &Pledge) -> Result<(), StoreError> {
         if let Some(found) = found {
             let (found, carried) = (log_id(db, carried.index, &found)?, log_id(db, carried.index, &carried.bytes)?);
             if found >= carried {
-                // Not what a power cut leaves: the promise is older than the log, and the check will say so.
+                // Not what a crash or a power cut leaves: the promise is older than the log, and the check will say so.
                 return Ok(());
             }
         }
@@ -93,7 +93,10 @@ fn restore(db: &LogDb, pledge: &Pledge) -> Result<(), StoreError> {
             return Ok(());
         }
         let lost = &pledge.carried[at..];
-        tracing::warn!(entries = lost.len(), "the log's end was lost, as in a power cut; the promise holds it");
+        tracing::info!(
+            entries = lost.len(),
+            "the log lacks its end, as after a crash or a power cut; the promise holds it"
+        );
         let mut batch = LogBatch::default();
         batch.delete_entries(carried.index..u64::MAX);
         for entry in lost {

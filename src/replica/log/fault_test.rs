@@ -210,5 +210,5 @@ async fn after_a_failed_sync_nothing_is_acknowledged_and_nothing_is_taken() {
 
     drop((store, handle));
     let mut store = disk.store();
-    assert_eq!(ids(&mut store).await, ids_of(1, 0..=10), "what was written may be there; it was not acknowledged");
+    assert_eq!(ids(&mut store).await, ids_of(1, 0..=9), "what was not promised was never written");
 }

@@ -8,7 +8,7 @@ use openraft::storage::{LeaderBoundedStreamError, RaftLogReader, RaftLogStorage,
 use openraft::vote::RaftLeaderId;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::testing::{Disk, append, append_unsynced, entry, id, ids, ids_of, vote};
+use super::testing::{Disk, append, append_unsynced, append_written, entry, id, ids, ids_of, vote};
 use super::{LogOptions, LogStore, Vote};
 use crate::replica::types::TypeConfig;
 
@@ -187,6 +187,35 @@ async fn every_copy_taken_while_it_is_written_opens_with_what_was_acknowledged()
         let now = ids(&mut store).await;
         assert_eq!(ids(&mut disk.copy().store()).await, now);
     }
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_written_in_pieces_and_readable_before_that() {
+    let disk = Disk::new();
+    let options = LogOptions { cache_bytes: 0, written_together: 3_000, ..LogOptions::default() };
+    let mut store = LogStore::open(&disk.log(), &disk.promise(), options).expect("the log opens");
+    append(&mut store, 1, 0..=9).await;
+    let handle = store.handle();
+    assert_eq!(store.shared.db.entry(0).expect("the database reads"), None, "ten of them are no piece");
+    assert_eq!(ids(&mut store).await, ids_of(1, 0..=9));
+    assert_eq!(handle.stats().read_from_disk.load(Relaxed), 0);
+    assert_eq!(ids(&mut disk.copy().store()).await, ids_of(1, 0..=9), "the promise holds them");
+
+    append_written(&mut store, 1, 10..=39).await;
+    append(&mut store, 1, 40..=40).await;
+    assert_eq!(ids(&mut store).await, ids_of(1, 0..=40));
+    assert_eq!(handle.stats().read_from_disk.load(Relaxed), 40, "nothing is kept in memory that the database holds");
+    assert_eq!(handle.stats().log_syncs.load(Relaxed), 0);
+
+    store.truncate_after(Some(id(1, 35))).await.expect("a truncation");
+    append(&mut store, 2, 36..=37).await;
+    let expected = [ids_of(1, 0..=35), ids_of(2, 36..=37)].concat();
+    assert_eq!(
+        ids(&mut store).await,
+        expected,
+        "what was truncated is in the database no more, and what follows not yet"
+    );
+    assert_eq!(ids(&mut disk.copy().store()).await, expected);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::fs;
 use openraft::storage::RaftLogStorage;
 
 use super::LogId;
-use super::testing::{Disk, append, append_unsynced, id, ids, ids_of, vote};
+use super::testing::{Disk, append, append_unsynced, append_written, id, ids, ids_of, vote};
 use crate::store::StoreError;
 
 fn wal_bytes(disk: &Disk) -> usize {
@@ -30,13 +30,13 @@ async fn wants_at_every_cut(disk: &Disk, synced: usize, wanted: &[LogId]) {
 #[tokio::test]
 async fn what_was_acknowledged_without_a_sync_of_the_log_survives_a_power_cut() {
     let disk = Disk::new();
-    let mut store = disk.store();
-    append(&mut store, 1, 0..=3).await;
+    let mut store = disk.eager_store();
+    append_written(&mut store, 1, 0..=3).await;
     store.save_vote(&vote(2)).await.expect("a vote is saved");
     let synced = wal_bytes(&disk);
     let syncs = store.handle().stats().log_syncs.load(std::sync::atomic::Ordering::Relaxed);
     for index in 4..=12 {
-        append(&mut store, 2, index..=index).await;
+        append_written(&mut store, 2, index..=index).await;
     }
     assert_eq!(store.handle().stats().log_syncs.load(std::sync::atomic::Ordering::Relaxed), syncs);
     wants_at_every_cut(&disk, synced, &[ids_of(1, 0..=3), ids_of(2, 4..=12)].concat()).await;
@@ -45,19 +45,19 @@ async fn what_was_acknowledged_without_a_sync_of_the_log_survives_a_power_cut() 
 #[tokio::test]
 async fn the_log_is_synced_before_the_promises_are_full_and_what_comes_then_survives_too() {
     let disk = Disk::new();
-    let mut store = disk.store();
+    let mut store = disk.eager_store();
     store.save_vote(&vote(1)).await.expect("a vote is saved");
     let handle = store.handle();
     let syncs = || handle.stats().log_syncs.load(std::sync::atomic::Ordering::Relaxed);
     let (before, mut next) = (syncs(), 0);
     while syncs() == before && next < 300 {
-        append(&mut store, 1, next..=next).await;
+        append_written(&mut store, 1, next..=next).await;
         next += 1;
     }
     assert!((100..=256).contains(&next), "{next} promises until the log was synced");
     let synced = wal_bytes(&disk);
     for index in next..=next + 5 {
-        append(&mut store, 1, index..=index).await;
+        append_written(&mut store, 1, index..=index).await;
     }
     wants_at_every_cut(&disk, synced, &ids_of(1, 0..=next + 5)).await;
 }
@@ -68,13 +68,13 @@ async fn a_promise_of_an_earlier_build_is_used_as_it_is() {
     fs::remove_file(disk.promise()).expect("the promise is removed");
     let small = super::check::Pledge::default().encode();
     drop(crate::store::Promise::create_small(&disk.promise(), &small).expect("a small promise"));
-    let mut store = disk.store();
+    let mut store = disk.eager_store();
     store.save_vote(&vote(1)).await.expect("a vote is saved");
     let large = (0..2).map(|index| super::testing::entry(1, index, 20_000));
     openraft::storage::RaftLogStorageExt::blocking_append(&mut store, large).await.expect("entries are appended");
     let synced = wal_bytes(&disk);
-    append(&mut store, 1, 2..=30).await;
-    append(&mut store, 1, 31..=31).await;
+    append_written(&mut store, 1, 2..=30).await;
+    append_written(&mut store, 1, 31..=31).await;
     wants_at_every_cut(&disk, synced, &ids_of(1, 0..=31)).await;
 }
 
@@ -96,12 +96,12 @@ async fn less_than_what_was_synced_is_refused() {
 #[tokio::test]
 async fn a_truncation_and_what_came_after_it_survive_a_power_cut() {
     let disk = Disk::new();
-    let mut store = disk.store();
-    append(&mut store, 1, 0..=9).await;
+    let mut store = disk.eager_store();
+    append_written(&mut store, 1, 0..=9).await;
     let before = wal_bytes(&disk);
     store.truncate_after(Some(id(1, 4))).await.expect("a truncation");
-    append(&mut store, 3, 5..=6).await;
-    append(&mut store, 3, 7..=7).await;
+    append_written(&mut store, 3, 5..=6).await;
+    append_written(&mut store, 3, 7..=7).await;
     // The truncation itself was not synced; the entries that it took were, before it.
     wants_at_every_cut(&disk, before, &[ids_of(1, 0..=4), ids_of(3, 5..=7)].concat()).await;
 }
@@ -109,10 +109,10 @@ async fn a_truncation_and_what_came_after_it_survive_a_power_cut() {
 #[tokio::test]
 async fn a_purge_that_a_power_cut_took_back_does_no_harm() {
     let disk = Disk::new();
-    let mut store = disk.store();
+    let mut store = disk.eager_store();
     store.save_vote(&vote(1)).await.expect("a vote is saved");
     let synced = wal_bytes(&disk);
-    append(&mut store, 1, 0..=5).await;
+    append_written(&mut store, 1, 0..=5).await;
     let before = disk.copy();
     store.purge(id(1, 3)).await.expect("a purge");
     for length in synced..=wal_bytes(&disk) {
@@ -127,15 +127,15 @@ async fn a_purge_that_a_power_cut_took_back_does_no_harm() {
 #[tokio::test]
 async fn purged_entries_leave_the_disk_when_the_purge_is_durable() {
     let disk = Disk::new();
-    let mut store = disk.store();
-    append(&mut store, 1, 0..=9).await;
+    let mut store = disk.eager_store();
+    append_written(&mut store, 1, 0..=9).await;
     store.shared.db.compact();
-    append(&mut store, 1, 10..=12).await;
+    append_written(&mut store, 1, 10..=12).await;
     let handle = store.handle();
     let syncs = || handle.stats().log_syncs.load(std::sync::atomic::Ordering::Relaxed);
     let before = syncs();
     store.purge(id(1, 10)).await.expect("a purge");
-    append(&mut store, 1, 13..=13).await;
+    append_written(&mut store, 1, 13..=13).await;
     assert_eq!(syncs(), before + 1, "the purge was made durable");
     assert_eq!(store.shared.db.entry(5).expect("reads"), None);
     assert_eq!(ids(&mut store).await, ids_of(1, 11..=13));

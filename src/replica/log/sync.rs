@@ -1,9 +1,9 @@
-//! The sync thread: makes durable what waits, promises it, and says so.
+//! The sync thread: makes durable what waits, promises it, says so, and writes it to the log.
 //!
 //! A log's sync and a promise's are two, and in a row they would double what a lone client waits for. Both at once
 //! would make a power cut between them look like a loss. So a promise carries the entries themselves: its sync alone makes them
-//! durable. The log is synced when the promises have no more room, for what is too large to be carried, and for a vote. After a
-//! power cut the log gets back from the promises what it lost ([`super::check`]).
+//! durable, and nobody waits for their way into the log. The log is synced when the promises have no more room, for what is too large
+//! to be carried, and for a vote. After a crash or a power cut the log gets back from the promises what it lacks ([`super::check`]).
 
 use std::io;
 use std::mem;
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::check::{Carried, Pledge};
 use super::shared::Shared;
-use super::{LogId, SyncObserver, Vote};
+use super::{LogId, LogOptions, Vote};
 use crate::replica::types::TypeConfig;
 use crate::store::{LogBatch, Promise, StoreError};
 
@@ -28,12 +28,15 @@ const CARRIED_BYTES: usize = Promise::PAYLOAD_BYTES - PLEDGE_BYTES;
 /// What a promise takes besides what it carries, at most.
 const PLEDGE_BYTES: usize = 512;
 
+/// How many bytes of entries are written to the log together unless told otherwise: each write has its price, whatever is in it.
+pub(super) const WRITTEN_TOGETHER: usize = 64 << 10;
+
 /// How many jobs may wait: more than openraft has in flight, so that a caller waits only for a disk that stands still.
 const WAITING_JOBS: usize = 4096;
 
 /// What the thread is asked to do, in the order of openraft's calls.
 pub(super) enum Job {
-    /// Make durable what was written before, promise it, and say so.
+    /// Make it durable with what was written before, promise it, and say so.
     Commit { what: What, done: Done },
     /// Promise no more than this, because the rest is about to be truncated.
     Lower { to: Option<LogId>, done: Done },
@@ -81,11 +84,12 @@ impl Syncer {
         shared: Arc<Shared>,
         promise: Promise,
         pledge: Pledge,
-        on_sync: Option<SyncObserver>,
+        options: LogOptions,
     ) -> Result<Self, StoreError> {
         let (jobs, inbox) = mpsc::sync_channel(WAITING_JOBS);
         let path = promise.path().to_owned();
-        let mut worker = Worker { shared, promise, pledge, settled: true, on_sync };
+        let (unwritten, unwritten_bytes, settled) = (Vec::new(), 0, true);
+        let mut worker = Worker { shared, promise, pledge, unwritten, unwritten_bytes, settled, options };
         let thread = thread::Builder::new().name("log-sync".to_owned()).spawn(move || worker.run(&inbox));
         let thread = thread.map_err(|error| StoreError::Refused {
             doing: "start a thread for",
@@ -130,9 +134,12 @@ struct Worker {
     promise: Promise,
     /// What was promised last; what the promises carry is not kept.
     pledge: Pledge,
+    /// What the log does not hold yet; the promises carry it.
+    unwritten: Vec<Carried>,
+    unwritten_bytes: usize,
     /// Whether the log by itself holds all that the promises carry, so that the next one need not leave them as they are.
     settled: bool,
-    on_sync: Option<SyncObserver>,
+    options: LogOptions,
 }
 
 /// Commits that are made durable together.
@@ -146,7 +153,7 @@ impl Worker {
     fn run(&mut self, inbox: &Receiver<Job>) {
         let mut group = Group::default();
         while let Ok(first) = inbox.try_recv().or_else(|_| {
-            self.sync_behind();
+            self.settle_behind();
             inbox.recv()
         }) {
             let mut stop = false;
@@ -181,7 +188,7 @@ impl Worker {
         }
         let begin = Instant::now();
         let result = self.make_durable(group.what);
-        if let (Ok(()), Some(observe)) = (&result, &self.on_sync) {
+        if let (Ok(()), Some(observe)) = (&result, &self.options.on_sync) {
             observe(begin.elapsed());
         }
         for done in group.done {
@@ -204,28 +211,48 @@ impl Worker {
             }
         }
         let carried_bytes = pledge.carried_bytes();
-        let has_room = self.settled || self.promise.has_room(carried_bytes + PLEDGE_BYTES);
-        if !carry || carried_bytes > CARRIED_BYTES || !has_room {
+        if !carry || carried_bytes > CARRIED_BYTES {
+            self.write_later(mem::take(&mut pledge.carried));
             self.sync_log()?;
-            self.settled = true;
-            pledge.carried.clear();
+        } else if !self.settled && !self.promise.has_room(carried_bytes + PLEDGE_BYTES) {
+            self.sync_log()?;
         }
         self.promise(pledge)
     }
 
-    /// While nobody waits: makes room before somebody has to wait for it.
-    fn sync_behind(&mut self) {
-        let worth_it = !self.settled && self.promise.is_half_full();
-        if worth_it && self.shared.refuse_after_failure().is_ok() && self.sync_log().is_ok() {
-            self.settled = true;
+    fn write_later(&mut self, entries: Vec<Carried>) {
+        self.unwritten_bytes += entries.iter().map(|entry| entry.bytes.len()).sum::<usize>();
+        self.unwritten.extend(entries);
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
+        let Some(last) = self.unwritten.last() else { return Ok(()) };
+        let end = last.index + 1;
+        let mut batch = LogBatch::default();
+        for entry in self.unwritten.drain(..) {
+            batch.put_entry(entry.index, &entry.bytes);
         }
+        self.unwritten_bytes = 0;
+        self.shared.write(batch)?;
+        self.shared.view_mut().cache.written(end);
+        Ok(())
+    }
+
+    /// While nobody waits: writes, and makes room before somebody has to wait for it. A failure is remembered, and nothing is taken
+    /// after it.
+    fn settle_behind(&mut self) {
+        let full = !self.settled && self.promise.is_half_full();
+        let _remembered = match self.shared.refuse_after_failure() {
+            Ok(()) if full => self.sync_log(),
+            Ok(()) if self.unwritten_bytes >= self.options.written_together => self.write(),
+            otherwise => otherwise,
+        };
     }
 
     /// Before a truncation: the log is durable up to here, so nothing has to be carried, and less is promised.
     fn lower(&mut self, to: Option<LogId>) -> Result<(), StoreError> {
         self.shared.refuse_after_failure()?;
         self.sync_log()?;
-        self.settled = true;
         self.promise(Pledge { last: self.pledge.last.min(to), ..self.pledge.clone() })
     }
 
@@ -234,7 +261,6 @@ impl Worker {
         if self.shared.refuse_after_failure().is_err() || self.sync_log().is_err() {
             return;
         }
-        self.settled = true;
         if let Err(error) = self.shared.db.drop_before(first) {
             tracing::warn!(%error, "purged entries stay on disk until the next purge");
         }
@@ -249,15 +275,17 @@ impl Worker {
         if self.shared.refuse_after_failure().is_err() {
             return;
         }
-        let empties = |promise: &mut Promise| self.pledge.with_encoded(|bytes| promise.begin(bytes));
-        if let Err(error) = self.sync_log().and_then(|()| empties(&mut self.promise)) {
+        let emptied = self.sync_log().and_then(|()| self.pledge.with_encoded(|bytes| self.promise.begin(bytes)));
+        if let Err(error) = emptied {
             tracing::warn!(%error, "the log was not synced at the end; its promise still holds everything");
         }
     }
 
-    fn sync_log(&self) -> Result<(), StoreError> {
+    fn sync_log(&mut self) -> Result<(), StoreError> {
+        self.write()?;
         self.shared.db.sync().map_err(|error| self.shared.fail(&error))?;
         self.shared.stats.log_syncs.fetch_add(1, Relaxed);
+        self.settled = true;
         Ok(())
     }
 
@@ -270,9 +298,10 @@ impl Worker {
         written.map_err(|error| self.shared.fail(&error))?;
         self.shared.stats.syncs.fetch_add(1, Relaxed);
         self.shared.acknowledge(pledge.last);
-        self.settled = pledge.carried.is_empty() && self.settled;
-        pledge.carried.clear();
+        let carried = mem::take(&mut pledge.carried);
+        self.settled = carried.is_empty() && self.settled;
         self.pledge = pledge;
+        self.write_later(carried);
         Ok(())
     }
 }

@@ -46,12 +46,19 @@ impl Disk {
         self.open().expect("the log opens")
     }
 
+    /// One that writes to the database as soon as nobody waits.
+    pub(super) fn eager_store(&self) -> LogStore {
+        let options = LogOptions { written_together: 0, ..LogOptions::default() };
+        LogStore::open(&self.log(), &self.promise(), options).expect("the log opens")
+    }
+
     /// Why it does not open.
     pub(super) fn refusal(&self) -> StoreError {
         self.open().expect_err("the log must not open")
     }
 
-    /// What a crash of the process would leave now. The promise is copied first, as it is written last.
+    /// What a crash of the process would leave now. The promise is copied first: what it carries may get into the log meanwhile, but
+    /// nothing gets out of either.
     pub(super) fn copy(&self) -> Self {
         let copy = Self { dir: TempDir::new().expect("a temporary directory") };
         fs::copy(self.promise(), copy.promise()).expect("the promise is copied");
@@ -105,6 +112,15 @@ pub(super) fn entry(term: u64, index: u64, bytes: usize) -> Entry {
 pub(super) async fn append(store: &mut LogStore, term: u64, indexes: std::ops::RangeInclusive<u64>) {
     let entries: Vec<_> = indexes.map(|index| entry(term, index, 100)).collect();
     store.blocking_append(entries).await.expect("entries are appended");
+}
+
+/// Appends `indexes`, and waits until they are acknowledged and in the database of a store that is [eager](Disk::eager_store).
+pub(super) async fn append_written(store: &mut LogStore, term: u64, indexes: std::ops::RangeInclusive<u64>) {
+    let last = *indexes.end();
+    append(store, term, indexes).await;
+    while store.shared.db.entry(last).expect("the database reads").is_none() {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Appends `indexes`, and does not wait.
