@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::entry::RaftEntry;
@@ -14,6 +15,9 @@ use tempfile::TempDir;
 use super::{Entry, LogId, LogOptions, LogStore, Vote};
 use crate::replica::types::{Batch, TypeConfig};
 use crate::store::StoreError;
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A directory with a log and a promise.
 pub(super) struct Disk {
@@ -118,9 +122,12 @@ pub(super) async fn append(store: &mut LogStore, term: u64, indexes: std::ops::R
 pub(super) async fn append_written(store: &mut LogStore, term: u64, indexes: std::ops::RangeInclusive<u64>) {
     let last = *indexes.end();
     append(store, term, indexes).await;
-    while store.shared.db.entry(last).expect("the database reads").is_none() {
-        tokio::task::yield_now().await;
-    }
+    let written = async {
+        while store.shared.db.entry(last).expect("the database reads").is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, written).await.expect("entries are written while nobody waits");
 }
 
 /// Appends `indexes`, and does not wait.
