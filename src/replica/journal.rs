@@ -93,12 +93,48 @@ pub(super) fn stored(row: StoredRow) -> Result<Stored, Unreadable> {
     Ok(Stored { seq, class, digest, bytes: Bytes::from(bytes).slice(DIGEST_BYTES..) })
 }
 
-/// What was applied and is not yet in the database.
+/// What was applied and is not yet in the database, in the pieces that it was applied in: all of it is taken out without touching a
+/// record while apply waits.
 #[derive(Debug, Default)]
 struct Tail {
-    rows: VecDeque<Stored>,
+    pieces: VecDeque<Arc<Piece>>,
     bytes: usize,
     position: Position,
+}
+
+/// Records that follow one another, one at least.
+#[derive(Debug)]
+struct Piece {
+    rows: Vec<Stored>,
+    bytes: usize,
+}
+
+impl Tail {
+    fn push(&mut self, rows: Vec<Stored>) {
+        if rows.is_empty() {
+            return;
+        }
+        let bytes = rows.iter().map(|stored| stored.bytes.len() + DIGEST_BYTES).sum();
+        self.bytes += bytes;
+        self.pieces.push_back(Arc::new(Piece { rows, bytes }));
+    }
+
+    /// The database has the first `count` pieces: memory lets go of them.
+    fn forget(&mut self, count: usize) {
+        self.bytes -= self.pieces.drain(..count).map(|piece| piece.bytes).sum::<usize>();
+    }
+
+    /// Where it begins.
+    fn first(&self) -> Option<u64> {
+        self.pieces.front().and_then(|piece| piece.rows.first()).map(|first| first.seq)
+    }
+
+    /// What it has from this position on.
+    fn rows_from(&self, seq: u64) -> impl Iterator<Item = &Stored> {
+        let before = self.pieces.partition_point(|piece| piece.rows.last().is_some_and(|last| last.seq < seq));
+        let pieces = self.pieces.range(before..);
+        pieces.flat_map(|piece| &piece.rows).skip_while(move |stored| stored.seq < seq)
+    }
 }
 
 /// All records that this node has.
@@ -137,8 +173,7 @@ impl Journal {
         let seq = position.seq;
         {
             let mut tail = self.tail();
-            tail.bytes += records.iter().map(|stored| stored.bytes.len() + DIGEST_BYTES).sum::<usize>();
-            tail.rows.extend(records);
+            tail.push(records);
             tail.position = position;
         }
         self.grown.send_if_modified(|grown| std::mem::replace(grown, seq) != seq);
@@ -150,25 +185,18 @@ impl Journal {
     /// When the disk refuses, or the journal is closed; the tail stays.
     pub(super) fn write_tail(&self) -> Result<Position, Unreadable> {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (records, position) = {
+        let (pieces, position) = {
             let tail = self.tail();
-            (tail.rows.iter().cloned().collect::<Vec<_>>(), tail.position.clone())
+            (tail.pieces.iter().cloned().collect::<Vec<_>>(), tail.position.clone())
         };
-        let rows = records.iter().map(|stored| Row {
+        let rows = pieces.iter().flat_map(|piece| &piece.rows).map(|stored| Row {
             seq: stored.seq,
             shelf: shelf(stored.class),
             parts: [stored.digest.as_slice(), stored.bytes.as_ref()],
         });
         self.with_db(|db| db.append(rows, &[(POSITION_KEY, &position.encode())]))?;
-        self.forget(records.len());
+        self.tail().forget(pieces.len());
         Ok(position)
-    }
-
-    /// The database has the first `count` rows of the tail: memory lets go of them.
-    fn forget(&self, count: usize) {
-        let mut tail = self.tail();
-        let bytes: usize = tail.rows.drain(..count).map(|stored| stored.bytes.len() + DIGEST_BYTES).sum();
-        tail.bytes -= bytes;
     }
 
     /// How many bytes only memory holds.
@@ -197,9 +225,8 @@ impl Journal {
         // The tail first: what leaves it meanwhile is in the database already.
         let (first, from_tail) = {
             let tail = self.tail();
-            let first = tail.rows.front().map_or(u64::MAX, |first| first.seq);
-            let skip = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(usize::MAX);
-            (first, tail.rows.iter().skip(skip).take(limit).cloned().collect::<Vec<_>>())
+            let from_tail: Vec<_> = tail.rows_from(after + 1).take(limit).cloned().collect();
+            (tail.first().unwrap_or(u64::MAX), from_tail)
         };
         if after + 1 >= first {
             return Ok(from_tail);
@@ -222,12 +249,7 @@ impl Journal {
     /// # Errors
     /// When the database cannot be read.
     pub(super) fn get(&self, seq: u64) -> Result<Option<Stored>, Unreadable> {
-        let in_tail = {
-            let tail = self.tail();
-            let first = tail.rows.front().map_or(u64::MAX, |first| first.seq);
-            let at = seq.checked_sub(first).and_then(|at| usize::try_from(at).ok());
-            at.and_then(|at| tail.rows.get(at).cloned())
-        };
+        let in_tail = self.tail().rows_from(seq).next().filter(|stored| stored.seq == seq).cloned();
         if in_tail.is_some() {
             return Ok(in_tail);
         }
