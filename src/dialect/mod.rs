@@ -19,6 +19,7 @@ pub mod table;
 pub mod tally;
 pub mod trouble;
 pub mod wording;
+mod write;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -30,24 +31,20 @@ use hyper::Method;
 use tokio::time::{Instant, timeout_at};
 
 use crate::access::{Access, Caller, Denied, Presented};
-use crate::domain::intent::{Command, IdempotencyKey};
-use crate::domain::name::{NAME_CHARS, sha256};
-use crate::domain::record::Outcome;
-use crate::domain::refusal::Refusal;
+use crate::domain::name::NAME_CHARS;
 use crate::domain::user::Right;
 use crate::metrics;
-use crate::replica::{Answer, Consistency, Replica, Unavailable, View};
+use crate::replica::{Consistency, Replica, View};
 use aside::Aside;
 use reply::Reply;
 use request::{Body, Head, Request};
 use tally::Tally;
 use trouble::{Malformed, Trouble};
+pub use write::{KEY_BYTES, idempotency_key, submit};
 
 /// Longest body of a request that is answered where it came in: some twenty reports. A few connections with a thousand in each
 /// would keep the replica from its peers for longer than they wait for their leader.
 const QUICK_BYTES: u64 = 4 << 10;
-/// Longest `Idempotency-Key`.
-pub const KEY_BYTES: usize = 255;
 
 /// What bounds a request; a node's configuration may change it.
 #[derive(Debug, Clone)]
@@ -269,8 +266,8 @@ pub fn gauges(text: &mut metrics::Exposition, state: &crate::domain::state::Stat
 pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
     let begun = Instant::now();
     let Request { mut head, body } = request;
-    D::hurry(&mut head);
-    let (head, tally) = (Arc::new(head), Arc::clone(&cx));
+    D::hurry(Arc::make_mut(&mut head));
+    let tally = Arc::clone(&cx);
     let (route, result, mut rest) = match D::parse(&head) {
         Ok(endpoint) => {
             let route = D::route(&endpoint);
@@ -297,7 +294,7 @@ pub async fn serve<D: Dialect>(cx: Arc<Context>, request: Request) -> Reply {
     let reply = match result {
         Ok(reply) => reply,
         Err(trouble) => {
-            rest.drain().await;
+            Box::pin(rest.drain()).await;
             count_trouble(D::NAME, &trouble);
             D::trouble(&head, &trouble)
         }
@@ -407,22 +404,6 @@ pub fn consistency(head: &Head) -> Result<Consistency, Malformed> {
     }
 }
 
-/// The caller's own key for a write. Its body hash leaves secrets out: it goes into the log.
-///
-/// # Errors
-/// When the header is empty or too long.
-pub fn idempotency_key(head: &Head, body: &[u8]) -> Result<Option<IdempotencyKey>, Malformed> {
-    let Some(value) = head.headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| (1..=KEY_BYTES).contains(&key.len()));
-    let key = key.ok_or_else(|| Malformed::BadHeader {
-        name: "Idempotency-Key",
-        what: format!("1 to {KEY_BYTES} visible ASCII characters"),
-    })?;
-    let path = head.path.join("/");
-    let hash = sha256(&[head.method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", body]);
-    Ok(Some(IdempotencyKey { key: key.into(), body: hash }))
-}
-
 impl<E> Call<E> {
     /// The state that the caller was authenticated by.
     ///
@@ -440,51 +421,6 @@ impl<E> Call<E> {
     #[must_use]
     pub fn caller(&self) -> &Caller {
         self.caller.as_ref().expect("only public endpoints have no caller")
-    }
-
-    /// Has a command decided as this caller; `body` is what the caller's idempotency key stands for. A rule's no
-    /// becomes a trouble here, in one place. The view from before is let go of: while somebody holds one, what changes is
-    /// copied, and what counts from here on is the answer's.
-    ///
-    /// # Errors
-    /// A rule's no, or this node's.
-    pub async fn submit(&mut self, command: Command, body: &[u8]) -> Result<Answer, Trouble> {
-        self.view = None;
-        let key = idempotency_key(&self.head, body)?;
-        let (actor, key) = (&self.caller().actor, key.as_ref());
-        let first = submit(&self.cx, actor, key, &command, self.head.deadline).await;
-        if !matches!(first, Err(Trouble::Refused(Refusal::CredentialStale))) {
-            return first;
-        }
-        // This node was behind when it looked: the credential may be good in its newer version.
-        let Some(presented) = &self.presented else { return first };
-        let fresh = self.cx.replica.view(Consistency::Linearizable, self.head.deadline).await?;
-        let caller = self.cx.access.authenticate(presented, &fresh.state, self.head.peer).await?;
-        if caller.actor == *actor {
-            return first;
-        }
-        submit(&self.cx, &caller.actor, key, &command, self.head.deadline).await
-    }
-}
-
-/// Has a command decided; a rule's no becomes a trouble.
-///
-/// # Errors
-/// A rule's no, or this node's.
-pub async fn submit(
-    cx: &Context,
-    actor: &crate::domain::user::Actor,
-    key: Option<&IdempotencyKey>,
-    command: &Command,
-    deadline: Instant,
-) -> Result<Answer, Trouble> {
-    let answer = cx.replica.submit(actor, key, command, deadline).await?;
-    match &answer.outcome {
-        Outcome::Done(_) => Ok(answer),
-        Outcome::Refused(refusal) => Err(Trouble::Refused(refusal.clone())),
-        Outcome::Repeated { seq } => {
-            Err(Unavailable::NotServing(format!("record {seq}, which answers this, cannot be read")).into())
-        }
     }
 }
 

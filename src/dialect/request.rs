@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -47,8 +47,8 @@ pub struct Head {
 /// A request.
 #[derive(Debug)]
 pub struct Request {
-    /// All but the body.
-    pub head: Head,
+    /// All but the body; by reference, because a request is handed on several times.
+    pub head: Arc<Head>,
     /// The body, not read yet.
     pub body: Body,
 }

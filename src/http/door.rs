@@ -49,20 +49,28 @@ pub(super) fn is_ours(path: &str) -> bool {
     path.starts_with("/api/")
 }
 
-/// Answers a request of our own API, as hyper has it.
-pub(super) async fn ours(
-    house: &House,
-    serves: Serves,
-    peer: IpAddr,
-    request: hyper::Request<Incoming>,
-) -> hyper::Response<Outgoing> {
-    let _inside = InFlight::enter(house);
-    let (head, body) = request.into_parts();
-    let (path, query) = (head.uri.path().to_owned(), head.uri.query().unwrap_or_default().to_owned());
-    let raw = Raw { method: head.method, path, query, headers: head.headers };
-    let body = (!body.is_end_stream()).then(|| BodyDataStream::new(body));
-    let reply = Asked { raw, peer }.answer(house, serves, body).await;
-    dressed(hyper::Response::new(Outgoing::from(reply.body)), reply.status, reply.headers)
+/// A request of our own API, taken apart as hyper has it. It is small: all that is moved with the future of its answer is moved with
+/// every request.
+pub(super) struct Ours {
+    house: Arc<House>,
+    asked: Asked,
+    body: Option<BodyDataStream<Incoming>>,
+}
+
+impl Ours {
+    pub(super) fn of(house: Arc<House>, peer: IpAddr, request: hyper::Request<Incoming>) -> Ours {
+        let (head, body) = request.into_parts();
+        let (path, query) = (head.uri.path().to_owned(), head.uri.query().unwrap_or_default().to_owned());
+        let raw = Raw { method: head.method, path, query, headers: head.headers };
+        let body = (!body.is_end_stream()).then(|| BodyDataStream::new(body));
+        Ours { asked: Asked::of(raw, peer, &house), house, body }
+    }
+
+    pub(super) async fn answer(self, serves: Serves) -> hyper::Response<Outgoing> {
+        let _inside = InFlight::enter(&self.house);
+        let reply = self.asked.answer(&self.house, serves, self.body).await;
+        dressed(hyper::Response::new(Outgoing::from(reply.body)), reply.status, reply.headers)
+    }
 }
 
 /// What a listener's connections serve besides.
@@ -82,7 +90,7 @@ pub(super) fn door(
             async move {
                 let _inside = InFlight::enter(&house);
                 let raw = Raw { method, path: path.as_str().to_owned(), query, headers };
-                let reply = Asked { raw, peer: peer.0 }.answer(&house, serves, Some(body)).await;
+                let reply = Asked::of(raw, peer.0, &house).answer(&house, serves, Some(body)).await;
                 let bare = match reply.body {
                     Content::Whole(bytes) => warp::reply::Response::new(bytes.into()),
                     Content::Pieces(pieces) => warp::reply::stream(pieces).into_response(),
@@ -93,32 +101,38 @@ pub(super) fn door(
 }
 
 struct Asked {
-    raw: Raw,
-    peer: IpAddr,
+    head: Arc<Head>,
+    bad: Option<Malformed>,
+    at: Instant,
 }
 
 impl Asked {
+    fn of(raw: Raw, peer: IpAddr, house: &House) -> Asked {
+        let at = Instant::now();
+        let (head, bad) = Head::of(raw, peer, at + house.limits.request);
+        Asked { head: Arc::new(head), bad, at }
+    }
+
     async fn answer<S, B, E>(self, house: &House, serves: Serves, body: Option<S>) -> Reply
     where
         S: Stream<Item = Result<B, E>> + Send + Sync + 'static,
         B: Buf,
         E: ToString,
     {
-        let now = Instant::now();
-        let (head, bad) = Head::of(self.raw, self.peer, now + house.limits.request);
+        let Asked { head, bad, at } = self;
         let language = Language::of_path(&head.path);
         if let Some(malformed) = bad {
             return language.trouble(&head, &Trouble::Malformed(malformed));
         }
         let first = head.path.first().map_or("", String::as_str);
         if let "livez" | "readyz" | "healthz" = first {
-            return health::answer(house, &head).await;
+            return Box::pin(health::answer(house, &head)).await;
         }
         let metrics = first == "metrics" && head.path.len() == 1;
         match (serves, metrics) {
-            (Serves::Metrics, true) => metrics_endpoint::open(house, &head).await,
+            (Serves::Metrics, true) => Box::pin(metrics_endpoint::open(house, &head)).await,
             (Serves::Metrics, false) => language.trouble(&head, &Trouble::Malformed(Malformed::UnknownPath)),
-            (Serves::Api, true) => metrics_endpoint::with_right(house, &head).await,
+            (Serves::Api, true) => Box::pin(metrics_endpoint::with_right(house, &head)).await,
             (Serves::Api, false) => {
                 let pieces = body.map(|body| {
                     body.map(|piece| {
@@ -126,7 +140,7 @@ impl Asked {
                         piece.map(whole).map_err(|error| error.to_string())
                     })
                 });
-                let deadline = now + house.limits.body;
+                let deadline = at + house.limits.body;
                 let body = pieces.map_or_else(Body::empty, |pieces| Body::new(pieces, deadline));
                 language.serve(house.context.clone(), Request { head, body }).await
             }

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_service::Service as _;
 
 use super::connection::{Idle, Watched};
-use super::door::{Never, Peer, door, is_ours, ours};
+use super::door::{Never, Ours, Peer, door, is_ours};
 use super::limits::{Guests, Limits};
 use super::outgoing::{Broken, Outgoing};
 use super::tls::Tls;
@@ -186,18 +186,19 @@ where
         let patience = if request.version() == Version::HTTP_2 { head * IDLE_FACTOR } else { head };
         let running = requests.begin(patience);
         let way = if is_ours(request.uri().path()) {
-            Either::Left(Arc::clone(&house))
+            Either::Left(Ours::of(Arc::clone(&house), peer, request))
         } else {
             request.extensions_mut().insert(Peer(peer));
-            Either::Right(filters.clone())
+            let mut filters = filters.clone();
+            // Boxed: the rare way must not make the future of the usual one larger.
+            Either::Right(Box::pin(async move { filters.call(request).await }))
         };
         async move {
             let response = match way {
-                Either::Left(house) => ours(&house, serves, peer, request).await,
-                // Boxed: the rare way must not make the future of the usual one larger.
-                Either::Right(mut filters) => Box::pin(async move { filters.call(request).await })
-                    .await?
-                    .map(|body| Outgoing::filtered(body.map_err(Broken::from).boxed_unsync())),
+                Either::Left(ours) => ours.answer(serves).await,
+                Either::Right(filtered) => {
+                    filtered.await?.map(|body| Outgoing::filtered(body.map_err(Broken::from).boxed_unsync()))
+                }
             };
             Ok::<_, Never>(response.map(|body| body.of(running)))
         }

@@ -97,7 +97,7 @@ impl Cluster {
         let raw = Raw { method, path: path.to_owned(), query: query.to_owned(), headers };
         let mut reply = match Head::of(raw, peer, deadline) {
             (head, None) => {
-                let request = Request { head, body: Body::from(Bytes::from(body.to_owned())) };
+                let request = Request { head: Arc::new(head), body: Body::from(Bytes::from(body.to_owned())) };
                 let language = Language::of_path(&request.head.path);
                 language.serve(self.context.clone(), request).await
             }
