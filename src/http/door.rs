@@ -126,6 +126,7 @@ impl Asked {
         }
         let first = head.path.first().map_or("", String::as_str);
         if let "livez" | "readyz" | "healthz" = first {
+            // Boxed, as the metrics below: what few ask for must not make everybody's future larger.
             return Box::pin(health::answer(house, &head)).await;
         }
         let metrics = first == "metrics" && head.path.len() == 1;

@@ -37,11 +37,11 @@ impl Pledge {
     pub(super) fn with_encoded<R>(&self, with: impl FnOnce(&[u8]) -> R) -> R {
         codec::with_encoded(VALUE_FORMAT, self, with)
     }
+}
 
-    /// How many bytes the carried entries take in it.
-    pub(super) fn carried_bytes(&self) -> usize {
-        self.carried.iter().map(|carried| carried.bytes.len() + ENTRY_BYTES).sum()
-    }
+/// How many bytes entries take that are carried, at most.
+pub(super) fn bytes_of(entries: &[Carried]) -> usize {
+    entries.iter().map(|carried| carried.bytes.len() + ENTRY_BYTES).sum()
 }
 
 /// What the log holds, and what was promised, when the one covers the other.

@@ -192,6 +192,20 @@ async fn a_log_that_is_open_is_said_to_be_in_use() {
 }
 
 #[tokio::test]
+async fn after_a_failed_write_behind_an_acknowledgement_nothing_is_lost_and_nothing_is_taken() {
+    let disk = written().await;
+    let mut store = disk.store();
+    append(&mut store, 1, 10..=12).await;
+    let refused = StoreError::Stopped { what: "log", detail: "the disk is full".to_owned() };
+    store.shared.fail(&refused);
+    assert!(store.blocking_append([entry(1, 13, 10)]).await.is_err());
+    assert_eq!(store.handle().last(), Some(id(1, 12)), "what is refused is not in the log's view either");
+    assert_eq!(store.shared.db.entry(10).expect("the database reads"), None);
+    drop(store);
+    assert_eq!(ids(&mut disk.store()).await, ids_of(1, 0..=12), "the promise holds what was acknowledged");
+}
+
+#[tokio::test]
 async fn after_a_failed_sync_nothing_is_acknowledged_and_nothing_is_taken() {
     let disk = written().await;
     let promise = Promise::open_unwritable(&disk.promise()).expect("the promise opens");

@@ -16,7 +16,7 @@ use std::time::Instant;
 use openraft::storage::IOFlushed;
 use tokio::sync::oneshot;
 
-use super::check::{Carried, Pledge};
+use super::check::{Carried, Pledge, bytes_of};
 use super::shared::Shared;
 use super::{LogId, LogOptions, Vote};
 use crate::replica::types::TypeConfig;
@@ -88,8 +88,7 @@ impl Syncer {
     ) -> Result<Self, StoreError> {
         let (jobs, inbox) = mpsc::sync_channel(WAITING_JOBS);
         let path = promise.path().to_owned();
-        let (unwritten, unwritten_bytes, settled) = (Vec::new(), 0, true);
-        let mut worker = Worker { shared, promise, pledge, unwritten, unwritten_bytes, settled, options };
+        let mut worker = Worker { shared, promise, pledge, unwritten: Vec::new(), settled: true, options };
         let thread = thread::Builder::new().name("log-sync".to_owned()).spawn(move || worker.run(&inbox));
         let thread = thread.map_err(|error| StoreError::Refused {
             doing: "start a thread for",
@@ -136,7 +135,6 @@ struct Worker {
     pledge: Pledge,
     /// What the log does not hold yet; the promises carry it.
     unwritten: Vec<Carried>,
-    unwritten_bytes: usize,
     /// Whether the log by itself holds all that the promises carry, so that the next one need not leave them as they are.
     settled: bool,
     options: LogOptions,
@@ -210,19 +208,14 @@ impl Worker {
                 What::Snapshot(last) => (pledge.last, carry) = (Some(last), false),
             }
         }
-        let carried_bytes = pledge.carried_bytes();
+        let carried_bytes = bytes_of(&pledge.carried);
         if !carry || carried_bytes > CARRIED_BYTES {
-            self.write_later(mem::take(&mut pledge.carried));
+            self.unwritten.append(&mut pledge.carried);
             self.sync_log()?;
         } else if !self.settled && !self.promise.has_room(carried_bytes + PLEDGE_BYTES) {
             self.sync_log()?;
         }
         self.promise(pledge)
-    }
-
-    fn write_later(&mut self, entries: Vec<Carried>) {
-        self.unwritten_bytes += entries.iter().map(|entry| entry.bytes.len()).sum::<usize>();
-        self.unwritten.extend(entries);
     }
 
     fn write(&mut self) -> Result<(), StoreError> {
@@ -232,7 +225,6 @@ impl Worker {
         for entry in self.unwritten.drain(..) {
             batch.put_entry(entry.index, &entry.bytes);
         }
-        self.unwritten_bytes = 0;
         self.shared.write(batch)?;
         self.shared.view_mut().cache.written(end);
         Ok(())
@@ -244,7 +236,7 @@ impl Worker {
         let full = !self.settled && self.promise.is_half_full();
         let _remembered = match self.shared.refuse_after_failure() {
             Ok(()) if full => self.sync_log(),
-            Ok(()) if self.unwritten_bytes >= self.options.written_together => self.write(),
+            Ok(()) if bytes_of(&self.unwritten) >= self.options.written_together => self.write(),
             otherwise => otherwise,
         };
     }
@@ -298,10 +290,9 @@ impl Worker {
         written.map_err(|error| self.shared.fail(&error))?;
         self.shared.stats.syncs.fetch_add(1, Relaxed);
         self.shared.acknowledge(pledge.last);
-        let carried = mem::take(&mut pledge.carried);
-        self.settled = carried.is_empty() && self.settled;
+        self.settled = pledge.carried.is_empty() && self.settled;
+        self.unwritten.append(&mut pledge.carried);
         self.pledge = pledge;
-        self.write_later(carried);
         Ok(())
     }
 }
