@@ -1,5 +1,5 @@
-//! The thread that writes behind apply: the tail about once a second, a flush every few, checkpoints and snapshots when
-//! they are asked for (docs/adr/0008). Only what is flushed counts as applied after a crash.
+//! The thread that writes behind apply: the tail many times a second, a flush every few, checkpoints and snapshots when
+//! they are asked for (docs/adr/0007). Only what is flushed counts as applied after a crash.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -22,7 +22,8 @@ const ORDERS_WAITING: usize = 64;
 /// How often what is done.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Between two writes of the tail.
+    /// Between two writes of the tail: so short that the memory of what is written is taken again while caches have it, and
+    /// before the allocator gives it back (docs/adr/0069).
     pub write: Duration,
     /// Between two flushes, at most.
     pub flush: Duration,
@@ -38,7 +39,7 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Pace {
         Pace {
-            write: Duration::from_secs(1),
+            write: Duration::from_millis(50),
             flush: Duration::from_secs(5),
             checkpoint_bytes: 128 << 20,
             checkpoint: Duration::from_secs(600),
