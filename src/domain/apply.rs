@@ -6,11 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 
 use super::event::Event;
-use super::intent::{Class, CommandKind, Intent, IntentId};
+use super::intent::{Class, Command, CommandKind, Intent, IntentId};
 use super::memory::{self, Known};
 use super::name::{Hash, Name};
 use super::record::{Outcome, Record, Stored};
 use super::refusal::Refusal;
+use super::slaves::ABREAST;
 use super::state::State;
 use super::time::{Moment, Stamp};
 use super::user::{Actor, Credential};
@@ -55,11 +56,14 @@ impl Ledger {
             budget = budget.saturating_sub(deadline::cost(&events));
             applied.push(self.commit(stamp.at, &system(), IntentId::NONE, None, kind, Outcome::Done(events)));
         }
-        for intent in intents {
-            self.state.now = stamp.at;
-            let outcome = self.answer(&stamp, intent);
-            let kind = intent.command.kind();
-            applied.push(self.commit(stamp.at, &intent.actor, intent.id, intent.key.clone(), kind, outcome));
+        for abreast in intents.chunks(ABREAST) {
+            self.state.slaves.approach(abreast.iter().filter_map(lone_reporter));
+            for intent in abreast {
+                self.state.now = stamp.at;
+                let outcome = self.answer(&stamp, intent);
+                let kind = intent.command.kind();
+                applied.push(self.commit(stamp.at, &intent.actor, intent.id, intent.key.clone(), kind, outcome));
+            }
         }
         if !self.state.seats.ready.is_empty() {
             self.state.now = stamp.at;
@@ -163,6 +167,14 @@ fn judge(state: &State, stamp: &Stamp, intent: &Intent) -> Outcome {
     match right::check(state, intent).and_then(|()| decide(state, stamp, intent)) {
         Ok(events) => Outcome::Done(events),
         Err(refusal) => Outcome::Refused(refusal),
+    }
+}
+
+/// The slave that an intent's only report is of.
+fn lone_reporter(intent: &Intent) -> Option<&str> {
+    match &intent.command {
+        Command::ReportUsage { reports } if reports.len() == 1 => reports.first().map(|report| &*report.slave),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use super::slave::{
     CLOSED_EPOCHS, Epochs, Fate, PoolBytes, REPORT_ID_MEMORY_MS, REPORT_IDS, REPORTS_PER_INTENT, Range, Report,
     ReportRefusal, Slave,
 };
+use super::slaves::ABREAST;
 use super::stack::DayCounter;
 use super::state::State;
 use super::time::{Day, Moment};
@@ -56,8 +57,11 @@ pub(super) fn report(state: &State, actor: &Actor, reports: &[Report]) -> Result
         bytes: Vec::new(),
     };
     let mut events = Vec::with_capacity(reports.len());
-    for report in reports {
-        draft.judge(report, &mut events);
+    for abreast in reports.chunks(ABREAST) {
+        if draft.many {
+            state.slaves.approach(abreast.iter().map(|report| &*report.slave));
+        }
+        abreast.iter().for_each(|report| draft.judge(report, &mut events));
     }
     Ok(events)
 }

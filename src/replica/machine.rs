@@ -85,8 +85,11 @@ impl Machine {
 
     fn batch(&mut self, batch: &Batch, at: LogIdOf<TypeConfig>, fresh: &mut Fresh) -> io::Result<()> {
         fresh.log_bytes += batch.0.len() as u64;
-        let (stamp, intents): (Stamp, _) = apply::decode_batch(&batch.0)
-            .map_err(|error| self.fatal(&format!("log entry {} does not decode: {error}", at.index)))?;
+        let (stamp, intents): (Stamp, _) = match self.shared.ahead.take(&batch.0) {
+            Some(decoded) => decoded,
+            None => apply::decode_batch(&batch.0)
+                .map_err(|error| self.fatal(&format!("log entry {} does not decode: {error}", at.index)))?,
+        };
         let folded = &mut self.folded;
         // A panic in a rule would come again on every node and after every restart: say where, and stop here.
         let applied = catch_unwind(AssertUnwindSafe(|| folded.apply(&stamp, &intents)))

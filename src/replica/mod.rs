@@ -1,5 +1,6 @@
 //! The only room that names openraft: intents go in on any node, records come out of this node's own apply.
 
+mod ahead;
 mod behind;
 mod calendar;
 mod clock;

@@ -212,8 +212,13 @@ async fn propose(shared: &Shared, gathered: Gathered) {
 async fn here(shared: &Shared, intents: &[Bytes]) -> Attempt {
     let Some(raft) = shared.raft() else { return Attempt::No };
     let stamp = shared.clock.stamp(&shared.zone());
-    let batch = Batch(encode_batch(&stamp, intents));
-    match timeout(ATTEMPT, raft.client_write(batch)).await {
+    let batch = encode_batch(&stamp, intents);
+    let written = tokio::select! {
+        biased;
+        written = timeout(ATTEMPT, raft.client_write(Batch(batch.clone()))) => written,
+        never = shared.ahead.decode(batch) => match never {},
+    };
+    match written {
         Ok(Ok(_)) => Attempt::Committed,
         Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Attempt::No,
         Ok(Err(_)) | Err(_) => Attempt::Unclear,

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use openraft::alias::StoredMembershipOf;
 use tokio::sync::watch;
 
+use super::ahead::Ahead;
 use super::behind::Behind;
 use super::clock::Clock;
 use super::counters::Counters;
@@ -100,6 +101,8 @@ pub(super) struct Shared {
     pub waiters: Waiters,
     /// The way into the log.
     pub proposals: Proposals,
+    /// What was proposed here, decoded before it is applied.
+    pub ahead: Ahead,
     /// The way to a fresh view.
     pub reads: Reads,
     /// The other nodes, as they are called.

@@ -10,6 +10,7 @@ use openraft::storage::RaftLogStorage;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::ahead::Ahead;
 use super::behind::{Behind, Order, Pace};
 use super::clock::Clock;
 use super::counters::Counters;
@@ -201,6 +202,7 @@ pub(super) async fn start(
         clock,
         waiters: Waiters::new(options.node, fresh_run()),
         proposals,
+        ahead: Ahead::default(),
         reads,
         peers: Peers::new(local),
         roster: Roster::default(),
