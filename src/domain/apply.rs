@@ -172,10 +172,8 @@ fn judge(state: &State, stamp: &Stamp, intent: &Intent) -> Outcome {
 
 /// The slave that an intent's only report is of.
 fn lone_reporter(intent: &Intent) -> Option<&str> {
-    match &intent.command {
-        Command::ReportUsage { reports } if reports.len() == 1 => reports.first().map(|report| &*report.slave),
-        _ => None,
-    }
+    let Command::ReportUsage { reports } = &intent.command else { return None };
+    reports.first().filter(|_| reports.len() == 1).map(|report| &*report.slave)
 }
 
 fn system() -> Actor {
