@@ -5,8 +5,8 @@ through a follower, on one connection and on many; then a node starts again from
 counted when it ends by itself, so none is killed here.
 """
 
+import argparse
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -28,31 +28,22 @@ GOES = [
     ("seat", 0, 64),
     ("seat", 1, 16),
 ]
-MEASURE = "2s"
-SLAVES = "20000"
-
-
-def go(ours, number, work, place, connections, tls):
-    node = ours.ordered()[place]
-    command = [ours.binary, "bench", work, "--url", node["api"], "--fill", "--connections", str(connections)]
-    command += ["--measure", MEASURE, "--run", str(number), "--slaves", SLAVES, "--token-file", str(ours.token_file)]
-    command += ["--ca", ours.cluster["ca_file"]] if tls else []
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    if done.returncode != 0:
-        raise local.Problem(f"{work} at {connections}: {done.stderr.strip()}")
+SECONDS = 2.0  # of each
+SLAVES = 20_000
 
 
 def train(folder, tls):
-    ours = bench.Ours(folder, tls)
+    nodes = bench.Bench(argparse.Namespace(tls=tls, no_etcd=True, seconds=SECONDS, slaves=SLAVES), folder)
     try:
-        for number, (work, place, connections) in enumerate(GOES):
+        nodes.up()
+        for work, place, connections in GOES:
             local.say(f"{'TLS' if tls else 'plain'}: {work} on {'a follower' if place else 'the leader'}, {connections} connections")
-            go(ours, number + 1, work, place, connections, tls)
-        again = ours.ordered()[1]
+            nodes.load("ours", work, place, connections)
+        again = nodes.ours.ordered()[1]
         local.stop_all([again])
         local.wait_ready(again, local.start(again))
     finally:
-        ours.down()
+        nodes.down()
 
 
 def main():
